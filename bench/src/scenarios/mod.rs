@@ -1,0 +1,3 @@
+//! What can be measured, one scenario a file.
+
+pub mod load;
