@@ -1,5 +1,7 @@
 //! The seam in memory, driven by a seed.
 //! (skeleton; see the io helper's work)
+pub(super) mod mailbox;
+
 use super::arena::Arena;
 use super::op::{
     Completion, DetachedSocket, FileHandle, IoFailure, Op, Outcome, SocketHandle, Token,
