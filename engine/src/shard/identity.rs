@@ -64,7 +64,9 @@ impl Identity {
     /// Reads block 0. `None` when it is no whole identity block.
     #[must_use]
     pub fn decode(block: &[u8]) -> Option<Self> {
-        let (body, crc) = block.get(..BLOCK_BYTES as usize)?.split_at_checked(CRC_AT)?;
+        let (body, crc) = block
+            .get(..BLOCK_BYTES as usize)?
+            .split_at_checked(CRC_AT)?;
         if crc32c::crc32c(body).to_le_bytes() != crc {
             return None;
         }

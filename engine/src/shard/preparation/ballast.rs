@@ -15,7 +15,10 @@ const PROBE_INTERVAL_NS: u64 = 1_000_000_000;
 enum State {
     Opening,
     Creating,
-    Filling { file: FileHandle, from: u64 },
+    Filling {
+        file: FileHandle,
+        from: u64,
+    },
     Syncing(FileHandle),
     SyncingDir,
     Ready,
