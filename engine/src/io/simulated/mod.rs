@@ -3,13 +3,14 @@
 //!
 //! [`World`] is the machine and belongs to a test harness; `ShardIo` is one shard's access to it,
 //! behind [`crate::io::Io`]. Files: `world` (events, crash, restart), `operations` (disk
-//! operations and their faults), `disk` (content), `crash` (what a power cut leaves), `mail`
-//! (mailboxes), `network` (sockets), `config` (settings and counters), `random`.
+//! operations and their faults), `disk` (content), `crash` (what a power cut leaves), `mail` and
+//! `mailbox`, `network` (sockets), `config` (settings and counters), `random`.
 
 mod config;
 mod crash;
 mod disk;
 mod mail;
+pub(super) mod mailbox;
 mod network;
 #[cfg(test)]
 mod network_tests;
@@ -23,7 +24,6 @@ pub use config::{
     Crash, DiskConfig, DiskFault, FaultTarget, NetworkConfig, ScriptedFault, WorldConfig,
     WorldCounters,
 };
-pub use mail::SimulatedMailbox;
 pub use network::Client;
 pub use random::Random;
 pub use world::World;
