@@ -12,6 +12,12 @@
 //! }
 //! ```
 
+pub mod cold_reads;
+pub mod file_table;
+pub mod identity;
+pub mod preparation;
+pub mod token;
+
 use crate::ids::{JournalId, PartitionHandle, ShardId, Ticket};
 use crate::io::{Completion, Io};
 use crate::partition::{
