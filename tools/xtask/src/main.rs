@@ -3,6 +3,7 @@
 //! One module per chore, each with an `Args` (clap) and a `run` that fails with a sentence. A chore
 //! works on the workspace it was built from and needs nothing but what its help names.
 
+mod codegen;
 mod interop;
 mod tidy;
 
@@ -24,6 +25,8 @@ struct Cli {
 enum Chore {
     /// Runs real clients against brokers that are killed while they work
     Interop(interop::Args),
+    /// Writes the Kafka messages from their schemas, or checks them
+    Codegen(codegen::Args),
     /// Checks layout, layers, sizes, words and the map
     Tidy(tidy::Args),
 }
@@ -31,6 +34,7 @@ enum Chore {
 fn main() -> ExitCode {
     let result = match Cli::parse().chore {
         Chore::Interop(args) => interop::run(&args),
+        Chore::Codegen(args) => codegen::run(&workspace_root(), &args),
         Chore::Tidy(args) => tidy::run(&args),
     };
     match result {
