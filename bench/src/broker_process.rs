@@ -55,7 +55,10 @@ impl BrokerProcess {
             .spawn()
             .with_context(|| format!("{} cannot be started", options.program.display()))?;
         let log = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-        let stderr = child.stderr.take().context("the broker has no standard error")?;
+        let stderr = child
+            .stderr
+            .take()
+            .context("the broker has no standard error")?;
         let lines = std::sync::Arc::clone(&log);
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
@@ -76,7 +79,13 @@ impl BrokerProcess {
             std::thread::sleep(Duration::from_millis(2));
         }
         let ready_after = started.elapsed();
-        Ok(Self { child, log, address, data_dir: options.data_dir.clone(), ready_after })
+        Ok(Self {
+            child,
+            log,
+            address,
+            data_dir: options.data_dir.clone(),
+            ready_after,
+        })
     }
 
     /// Its process id.
@@ -121,7 +130,11 @@ impl BrokerProcess {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        Ok(self.log.lock().map(|lines| lines.clone()).unwrap_or_default())
+        Ok(self
+            .log
+            .lock()
+            .map(|lines| lines.clone())
+            .unwrap_or_default())
     }
 }
 
@@ -139,7 +152,9 @@ fn joined(log: &std::sync::Mutex<Vec<String>>) -> String {
 }
 
 fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port())
 }
 
 /// A fresh directory for one run below `parent`, removed when dropped.

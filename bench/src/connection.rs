@@ -28,7 +28,9 @@ impl RequestRing {
     pub fn new(requests: &[Vec<u8>], error_at: usize, bytes_min: usize) -> Result<Self> {
         let request_bytes = requests.first().context("no request to send")?.len();
         ensure!(
-            requests.iter().all(|request| request.len() == request_bytes),
+            requests
+                .iter()
+                .all(|request| request.len() == request_bytes),
             "requests of one ring must have one length"
         );
         let mut bytes = Vec::new();
@@ -37,7 +39,11 @@ impl RequestRing {
                 bytes.extend_from_slice(request);
             }
         }
-        Ok(Self { bytes: bytes.into(), request_bytes, error_at })
+        Ok(Self {
+            bytes: bytes.into(),
+            request_bytes,
+            error_at,
+        })
     }
 }
 
@@ -194,10 +200,15 @@ impl Connection {
                 }
                 continue;
             }
-            let Some(size) = rest.first_chunk::<4>() else { break };
+            let Some(size) = rest.first_chunk::<4>() else {
+                break;
+            };
             let frame_bytes = usize::try_from(i32::from_be_bytes(*size))? + 4;
             let needed = self.ring.error_at + 6;
-            ensure!(frame_bytes >= needed, "an answer of {frame_bytes} bytes is too short");
+            ensure!(
+                frame_bytes >= needed,
+                "an answer of {frame_bytes} bytes is too short"
+            );
             if rest.len() < needed {
                 break;
             }

@@ -61,14 +61,20 @@ impl Sampler {
     #[must_use]
     pub fn new(broker: Option<u32>, data_dir: Option<&Path>) -> Self {
         let device = data_dir.and_then(device_of);
-        Self { broker, device, ticks_per_second: rustix::param::clock_ticks_per_second() as f64 }
+        Self {
+            broker,
+            device,
+            ticks_per_second: rustix::param::clock_ticks_per_second() as f64,
+        }
     }
 
     /// Reads all counters.
     #[must_use]
     pub fn sample(&self) -> Sample {
         let (written_bytes, flushes) = self.device.as_deref().map_or((0, 0), disk_counters);
-        let process = self.broker.map_or(Duration::ZERO, |id| self.process_cpu(&id.to_string()));
+        let process = self
+            .broker
+            .map_or(Duration::ZERO, |id| self.process_cpu(&id.to_string()));
         let (busy, context_switches) = self.machine_busy();
         Sample {
             at: Instant::now(),
@@ -102,8 +108,11 @@ impl Sampler {
         let Ok(stat) = fs::read_to_string(format!("/proc/{process}/stat")) else {
             return Duration::ZERO;
         };
-        let fields: Vec<&str> =
-            stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
+        let fields: Vec<&str> = stat
+            .rsplit_once(')')
+            .map_or("", |(_, rest)| rest)
+            .split_whitespace()
+            .collect();
         let ticks: u64 = [11, 12]
             .iter()
             .filter_map(|&field| fields.get(field).and_then(|text| text.parse::<u64>().ok()))
@@ -128,13 +137,19 @@ impl Sampler {
                 _ => {}
             }
         }
-        (Duration::from_secs_f64(busy as f64 / self.ticks_per_second), switches)
+        (
+            Duration::from_secs_f64(busy as f64 / self.ticks_per_second),
+            switches,
+        )
     }
 }
 
 fn device_of(path: &Path) -> Option<String> {
     let stat = rustix::fs::stat(path).ok()?;
-    let (major, minor) = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
+    let (major, minor) = (
+        rustix::fs::major(stat.st_dev),
+        rustix::fs::minor(stat.st_dev),
+    );
     let stats = fs::read_to_string("/proc/diskstats").ok()?;
     stats.lines().find_map(|line| {
         let mut words = line.split_whitespace();
@@ -149,8 +164,12 @@ fn disk_counters(device: &str) -> (u64, u64) {
     for line in stats.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         if words.get(2) == Some(&device) {
-            let number =
-                |place: usize| words.get(place).and_then(|w| w.parse::<u64>().ok()).unwrap_or(0);
+            let number = |place: usize| {
+                words
+                    .get(place)
+                    .and_then(|w| w.parse::<u64>().ok())
+                    .unwrap_or(0)
+            };
             return (number(9) * 512, number(18));
         }
     }
@@ -182,7 +201,10 @@ impl Manifest {
         let cpu = cpu
             .lines()
             .find_map(|line| line.strip_prefix("model name"))
-            .map_or_else(|| "unknown".into(), |rest| rest.trim_start_matches([' ', '\t', ':']).to_owned());
+            .map_or_else(
+                || "unknown".into(),
+                |rest| rest.trim_start_matches([' ', '\t', ':']).to_owned(),
+            );
         let device = data_dir.and_then(device_of);
         let queue = |name: &str| {
             let device = device.as_deref().unwrap_or_default();
@@ -191,7 +213,10 @@ impl Manifest {
         };
         Self {
             millrace: env!("CARGO_PKG_VERSION").into(),
-            kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+            kernel: rustix::system::uname()
+                .release()
+                .to_string_lossy()
+                .into_owned(),
             cpu,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             file_system: data_dir

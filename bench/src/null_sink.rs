@@ -28,12 +28,18 @@ impl NullSink {
         let address = listener.local_addr()?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = std::thread::Builder::new().name("null-sink".into()).spawn(move || {
-            if crate::machine::pin_to(core).is_ok() {
-                serve(&listener, &response, &stopped);
-            }
-        })?;
-        Ok(Self { address, stop, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("null-sink".into())
+            .spawn(move || {
+                if crate::machine::pin_to(core).is_ok() {
+                    serve(&listener, &response, &stopped);
+                }
+            })?;
+        Ok(Self {
+            address,
+            stop,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -63,7 +69,13 @@ fn serve(listener: &TcpListener, response: &[u8], stop: &AtomicBool) {
             && stream.set_nonblocking(true).is_ok()
             && stream.set_nodelay(true).is_ok()
         {
-            peers.push(Peer { stream, header: Vec::new(), skip: 0, owed: 0, sent: 0 });
+            peers.push(Peer {
+                stream,
+                header: Vec::new(),
+                skip: 0,
+                owed: 0,
+                sent: 0,
+            });
         }
         peers.retain_mut(|peer| peer.turn(&mut input, &answers, response.len()));
     }

@@ -98,9 +98,21 @@ impl Report {
             Some(false) => "  MISSED",
             None => "",
         };
-        let shown = bound.as_deref().map(|bound| format!("  [{bound}]")).unwrap_or_default();
-        println!("  {name:<58} {:>12} {unit}{shown}{verdict}", readable(value));
-        self.figures.push(Figure { name, value, unit: unit.into(), target: bound, holds });
+        let shown = bound
+            .as_deref()
+            .map(|bound| format!("  [{bound}]"))
+            .unwrap_or_default();
+        println!(
+            "  {name:<58} {:>12} {unit}{shown}{verdict}",
+            readable(value)
+        );
+        self.figures.push(Figure {
+            name,
+            value,
+            unit: unit.into(),
+            target: bound,
+            holds,
+        });
     }
 
     /// The CPU, disk and flush figures of one run over `bytes` acked bytes and `requests`.

@@ -71,8 +71,16 @@ impl Load<'_> {
         ensure!(!self.connections.is_empty(), "a load needs a connection");
         let mut latency = Histogram::new_with_bounds(1_000, 120_000_000_000, 3)?;
         let begin = Instant::now();
-        let rate = if let Pace::Rate(rate) = self.pace { rate } else { 1.0 };
-        let mut schedule = Schedule { start: begin, interval_ns: 1e9 / rate, issued: 0 };
+        let rate = if let Pace::Rate(rate) = self.pace {
+            rate
+        } else {
+            1.0
+        };
+        let mut schedule = Schedule {
+            start: begin,
+            interval_ns: 1e9 / rate,
+            issued: 0,
+        };
         let mut measured_from: Option<(Instant, u64, u64)> = None;
         loop {
             let now = Instant::now();
@@ -143,7 +151,9 @@ impl Load<'_> {
         if let Pace::Rate(_) = self.pace {
             until = until.min(schedule.due(schedule.issued));
         }
-        let left = until.saturating_duration_since(Instant::now()).min(Duration::from_millis(50));
+        let left = until
+            .saturating_duration_since(Instant::now())
+            .min(Duration::from_millis(50));
         let mut fds: Vec<PollFd<'_>> = self
             .connections
             .iter()
@@ -160,8 +170,15 @@ impl Load<'_> {
     /// Takes the answers still owed, so that the next run begins with nothing in flight.
     fn drain(&mut self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(30);
-        while self.connections.iter().any(|connection| connection.in_flight() > 0) {
-            ensure!(Instant::now() < deadline, "requests were not answered within 30 s");
+        while self
+            .connections
+            .iter()
+            .any(|connection| connection.in_flight() > 0)
+        {
+            ensure!(
+                Instant::now() < deadline,
+                "requests were not answered within 30 s"
+            );
             for connection in &mut *self.connections {
                 connection.flush_begun()?;
                 if connection.in_flight() > 0 {
