@@ -4,6 +4,7 @@
 //! works on the workspace it was built from and needs nothing but what its help names.
 
 mod codegen;
+mod interop;
 mod tidy;
 
 use clap::{Parser, Subcommand};
@@ -22,6 +23,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Runs real clients against brokers that are killed while they work
+    Interop(interop::Args),
     /// Writes the Kafka messages from their schemas, or checks them
     Codegen(codegen::Args),
     /// Checks layout, layers, sizes, words and the map
@@ -30,6 +33,7 @@ enum Chore {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().chore {
+        Chore::Interop(args) => interop::run(&args),
         Chore::Codegen(args) => codegen::run(&workspace_root(), &args),
         Chore::Tidy(args) => tidy::run(&args),
     };
