@@ -1,40 +1,10 @@
 //! Counts what a thread allocates, to show that decoding allocates nothing.
-#![expect(
-    unsafe_code,
-    reason = "a global allocator is an unsafe trait; this one only counts"
-)]
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-thread_local! {
-    static ALLOCATED_BYTES: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATED_BYTES.set(ALLOCATED_BYTES.get() + layout.size());
-        // SAFETY: the caller keeps the contract, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: `block` came from `alloc` above, so from the system's allocator.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
 
 /// Runs `work` and returns how many bytes this thread allocated meanwhile.
-pub(crate) fn allocated_bytes<T>(work: impl FnOnce() -> T) -> (T, usize) {
-    let before = ALLOCATED_BYTES.get();
-    let result = work();
-    (result, ALLOCATED_BYTES.get() - before)
+pub(crate) fn allocated_bytes<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    let mut result = None;
+    let counted = allocation_counter::measure(|| result = Some(work()));
+    (result.expect("the work was done"), counted.bytes_total)
 }
 
 #[test]

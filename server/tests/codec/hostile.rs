@@ -66,7 +66,7 @@ macro_rules! survive_damage {
         let (min, max) = api.versions();
         for version in min..=max {
             let (mut refused, mut honest_bytes) = (0, 0);
-            for seed in 0..60 {
+            for seed in 0..200 {
                 let mut s = Sampler::new(seed);
                 let sample = $message::sample(&mut s, api.version(version));
                 let honest = encode(&sample, version);

@@ -1,5 +1,7 @@
 //! The codec from outside: every message in every version, hostile bytes, an oracle, hot paths.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 mod allocations;
 mod golden;
 mod hostile;
