@@ -202,7 +202,7 @@ fn appending_into_prepared_space_needs_no_kernel_worker() {
         if ring(io).durable_by == DurableBy::Fdatasync {
             return;
         }
-        let before = kernel_workers_of_shards();
+        let before = kernel_workers();
         let part = block(io, 6, 4096);
         for position in 0..blocks {
             let parts = vec![part.clone()];
@@ -220,13 +220,18 @@ fn appending_into_prepared_space_needs_no_kernel_worker() {
         for completion in wait_for(io, blocks as usize) {
             assert!(matches!(completion.outcome, Outcome::Write(_, Ok(()))));
         }
-        assert_eq!(kernel_workers_of_shards(), before);
+        assert_eq!(kernel_workers(), before);
+        // A flush always needs one: this test would notice.
+        ring(io).durable_by = DurableBy::Fdatasync;
+        let parts = vec![block(io, 6, 4096)];
+        write(io, file, 0, parts);
+        assert!(kernel_workers() > before);
     });
 }
 
 /// Workers that the kernel made for this shard's thread. They are threads of this process, named
 /// after the thread they work for.
-fn kernel_workers_of_shards() -> usize {
+fn kernel_workers() -> usize {
     let own = rustix::thread::gettid().as_raw_nonzero();
     let worker = format!("iou-wrk-{own}");
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
