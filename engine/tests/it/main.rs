@@ -1,3 +1,4 @@
 //! Tests of the engine through its public interface, in one binary.
 
+mod conformance;
 mod crash;

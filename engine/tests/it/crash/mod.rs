@@ -4,6 +4,7 @@
 //! `MILLRACE_CRASH_SEED=n` runs one seed alone; a failure prints it.
 
 mod oracle;
+mod oracle_tests;
 mod run;
 mod workload;
 

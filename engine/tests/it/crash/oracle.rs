@@ -24,7 +24,6 @@ pub(super) struct Sent {
     pub(super) end_offset: i64,
     pub(super) leader_epoch: i32,
     pub(super) bytes: Rc<Vec<u8>>,
-    pub(super) producer: Option<(i64, i32)>,
 }
 
 /// A producer as its client sees it.
@@ -58,11 +57,20 @@ pub(super) struct Log {
 /// What an event answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    Append { handle: PartitionHandle, end_offset: i64 },
+    Append {
+        handle: PartitionHandle,
+        end_offset: i64,
+    },
     Create(PartitionHandle),
     Delete(PartitionHandle),
-    LogStart { handle: PartitionHandle, offset: i64 },
-    Registry { key: u8, version: usize },
+    LogStart {
+        handle: PartitionHandle,
+        offset: i64,
+    },
+    Registry {
+        key: u8,
+        version: usize,
+    },
     Read,
 }
 
@@ -107,7 +115,9 @@ impl Log {
     }
 
     pub(super) fn log_end(&self) -> i64 {
-        self.batches.back().map_or(self.log_start, |batch| batch.end_offset)
+        self.batches
+            .back()
+            .map_or(self.log_start, |batch| batch.end_offset)
     }
 
     /// Takes note of offsets that the running shard shows.
@@ -133,7 +143,11 @@ impl Log {
     pub(super) fn moved_log_start(&mut self, log_start: i64) {
         self.log_start = self.log_start.max(log_start);
         self.log_start_asked = self.log_start_asked.max(self.log_start);
-        while self.batches.front().is_some_and(|batch| batch.end_offset <= self.log_start) {
+        while self
+            .batches
+            .front()
+            .is_some_and(|batch| batch.end_offset <= self.log_start)
+        {
             self.batches.pop_front();
         }
     }
@@ -166,13 +180,18 @@ impl Log {
         let survivors = self.check_batches(found)?;
         let lost_from = self.batches.get(survivors).map(|batch| batch.base_offset);
         if let Some(lost) = lost_from.filter(|&lost| lost < kept_end) {
-            return Err(format!("offset {lost} is lost, all below {kept_end} was promised"));
+            return Err(format!(
+                "offset {lost} is lost, all below {kept_end} was promised"
+            ));
         }
         self.batches.truncate(survivors);
         let end = self.log_end().max(offsets.log_start);
         let is_dense = self.durability() == Durability::Disk || ending == Ending::Stopped;
         if offsets.log_end != end && (is_dense || offsets.log_end < end) {
-            return Err(format!("log end {} behind batches up to {end}", offsets.log_end));
+            return Err(format!(
+                "log end {} behind batches up to {end}",
+                offsets.log_end
+            ));
         }
         if offsets.log_end < self.exposed_end {
             return Err(format!(
@@ -290,10 +309,14 @@ impl Oracle {
     ) -> Result<(), String> {
         for (handle, topic_id, index) in found {
             let Some(log) = self.logs.get(handle) else {
-                return Err(format!("{handle:?} was never created, or its deletion was seen"));
+                return Err(format!(
+                    "{handle:?} was never created, or its deletion was seen"
+                ));
             };
             if log.is_deleted {
-                return Err(format!("{handle:?} is back after its deletion was acknowledged"));
+                return Err(format!(
+                    "{handle:?} is back after its deletion was acknowledged"
+                ));
             }
             if log.spec.topic_id != *topic_id || log.spec.index != *index {
                 return Err(format!("{handle:?} has another name"));
@@ -324,7 +347,9 @@ impl Oracle {
             let value = found.get(key).cloned();
             let allowed = &values.versions[values.durable..];
             if !allowed.contains(&value) {
-                return Err(format!("registry key {key} has {value:?}, not one of {allowed:?}"));
+                return Err(format!(
+                    "registry key {key} has {value:?}, not one of {allowed:?}"
+                ));
             }
             values.versions = vec![value];
             values.durable = 0;

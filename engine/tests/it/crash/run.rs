@@ -219,7 +219,11 @@ impl Run {
         for (index, mut io) in ios.into_iter().enumerate() {
             let config = shard_config(index);
             match Shard::open(&mut io, config, JournalId(index as u16)) {
-                Ok(shard) => self.nodes.push(Node { io, shard, is_stopped: false }),
+                Ok(shard) => self.nodes.push(Node {
+                    io,
+                    shard,
+                    is_stopped: false,
+                }),
                 Err(_) if self.world.is_crashed() => return Err(Halt::Crashed),
                 Err(error) => return Err(Halt::Wrong(open_problem(index, &error))),
             }
@@ -247,7 +251,10 @@ impl Run {
         self.oracle.check_registry(&registry)?;
         for (handle, ..) in partitions {
             let config = self.oracle.logs[&handle].spec.config.clone();
-            let configured = self.node_of(handle).shard.configure_partition(handle, config);
+            let configured = self
+                .node_of(handle)
+                .shard
+                .configure_partition(handle, config);
             configured.map_err(|error| format!("{handle:?}: {error}"))?;
             let offsets = self.node_of(handle).shard.offsets(handle);
             let offsets = offsets.ok_or_else(|| format!("{handle:?} has no offsets"))?;
@@ -324,7 +331,9 @@ impl Run {
             }
             self.world.step();
         }
-        Err(Halt::Wrong(format!("{handle:?}: a read at {offset} never ended")))
+        Err(Halt::Wrong(format!(
+            "{handle:?}: a read at {offset} never ended"
+        )))
     }
 
     /// One turn of every shard.
@@ -383,7 +392,9 @@ impl Run {
             }
             Event::FailStopped(reason) => {
                 if self.world.counters().disk_faults == 0 {
-                    return Err(Halt::Wrong(format!("fail-stop on an honest disk: {reason}")));
+                    return Err(Halt::Wrong(format!(
+                        "fail-stop on an honest disk: {reason}"
+                    )));
                 }
                 self.coverage.fail_stops += u64::from(!node.is_stopped);
                 node.is_stopped = true;
@@ -458,7 +469,10 @@ fn split_batches(
         let header = Header::parse(rest).map_err(|error| format!("{handle:?}: {error}"))?;
         let batch_bytes = header.batch_bytes as usize;
         let Some((batch, behind)) = rest.split_at_checked(batch_bytes) else {
-            return Err(format!("{handle:?}: the batch at {} is cut", header.base_offset));
+            return Err(format!(
+                "{handle:?}: the batch at {} is cut",
+                header.base_offset
+            ));
         };
         found.push((header.base_offset, batch.to_vec()));
         rest = behind;

@@ -3,11 +3,9 @@
 use super::oracle::{Asked, Log, Sent, config};
 use super::run::{Halt, Run};
 use millrace_engine::ids::{PartitionHandle, TopicId};
-use millrace_engine::partition::{
-    AppendError, Appended, BatchBytes, Durability, PartitionSpec,
-};
-use millrace_engine::record_batch::builder::{self, BatchBuilder};
+use millrace_engine::partition::{AppendError, Appended, BatchBytes, Durability, PartitionSpec};
 use millrace_engine::record_batch::Compression;
+use millrace_engine::record_batch::builder::{self, BatchBuilder};
 use millrace_engine::shard::ControlError;
 use std::rc::Rc;
 
@@ -64,7 +62,11 @@ impl Run {
     }
 
     fn pick_partition(&mut self) -> Option<PartitionHandle> {
-        let mut open = self.oracle.logs.iter().filter(|(_, log)| !log.is_delete_asked);
+        let mut open = self
+            .oracle
+            .logs
+            .iter()
+            .filter(|(_, log)| !log.is_delete_asked);
         let count = open.clone().count() as u64;
         let nth = self.random.below(count) as usize;
         open.nth(nth).map(|(&handle, _)| handle)
@@ -78,7 +80,11 @@ impl Run {
             1 | 2 => Durability::Written,
             _ => Durability::Disk,
         };
-        let retention_bytes = if self.random.chance(1, 3) { 150_000 } else { -1 };
+        let retention_bytes = if self.random.chance(1, 3) {
+            150_000
+        } else {
+            -1
+        };
         let mut topic_id = [0; 16];
         topic_id[..8].copy_from_slice(&handle.0.to_le_bytes());
         let spec = PartitionSpec {
@@ -90,7 +96,10 @@ impl Run {
         let index = self.random.below(self.nodes.len() as u64) as usize;
         let ticket = self.ticket(Asked::Create(handle));
         let node = &mut self.nodes[index];
-        match node.shard.create_partition(&mut node.io, spec.clone(), ticket) {
+        match node
+            .shard
+            .create_partition(&mut node.io, spec.clone(), ticket)
+        {
             Ok(()) => {
                 self.home.insert(handle, index);
                 self.oracle.logs.insert(handle, Log::new(spec));
@@ -137,7 +146,10 @@ impl Run {
             log.log_start_asked = log.log_start_asked.max(offset);
         }
         let node = self.node_of(handle);
-        match node.shard.advance_log_start(&mut node.io, handle, offset, ticket) {
+        match node
+            .shard
+            .advance_log_start(&mut node.io, handle, offset, ticket)
+        {
             Ok(()) => Ok(()),
             Err(error) => self.refused(ticket.0, error),
         }
@@ -185,7 +197,10 @@ impl Run {
         };
         let log = &self.oracle.logs[&handle];
         for (base_offset, bytes) in found {
-            let sent = log.batches.iter().find(|sent| sent.base_offset == base_offset);
+            let sent = log
+                .batches
+                .iter()
+                .find(|sent| sent.base_offset == base_offset);
             match sent {
                 Some(sent) => super::oracle::check_bytes(sent, &bytes)
                     .map_err(|problem| format!("{handle:?} while running: {problem}"))?,
@@ -217,7 +232,10 @@ impl Run {
         let value_bytes = self.random.within(&bytes) as usize / records;
         let log = &self.oracle.logs[&handle];
         let producer = producer_id.map(|id| {
-            let next = log.producers.get(&id).map_or(0, |producer| producer.next_sequence);
+            let next = log
+                .producers
+                .get(&id)
+                .map_or(0, |producer| producer.next_sequence);
             (id, next)
         });
         let bytes = Rc::new(self.make_batch(producer, records, value_bytes));
@@ -249,13 +267,14 @@ impl Run {
                 end_offset: appended.end_offset,
                 leader_epoch: epoch,
                 bytes: Rc::clone(&bytes),
-                producer,
             },
         );
         if let (Some((id, sequence)), Some(log)) = (producer, self.oracle.logs.get_mut(&handle)) {
             let producer = log.producers.entry(id).or_default();
             producer.next_sequence = sequence + records as i32;
-            producer.recent.push_back((sequence, appended.base_offset, bytes));
+            producer
+                .recent
+                .push_back((sequence, appended.base_offset, bytes));
             while producer.recent.len() > RECENT {
                 producer.recent.pop_front();
             }
@@ -295,9 +314,15 @@ impl Run {
         bytes: &[u8],
     ) -> Result<Option<(Appended, i32)>, Halt> {
         let use_slab = bytes.len() > 4096 && self.random.chance(2, 3);
-        let ticket = self.ticket(Asked::Append { handle, end_offset: 0 });
+        let ticket = self.ticket(Asked::Append {
+            handle,
+            end_offset: 0,
+        });
         let node = self.node_of(handle);
-        let epoch = node.shard.offsets(handle).map_or(-1, |offsets| offsets.leader_epoch);
+        let epoch = node
+            .shard
+            .offsets(handle)
+            .map_or(-1, |offsets| offsets.leader_epoch);
         let remainder = node.shard.append_remainder(handle);
         let slab = match use_slab {
             true => node.io.arena().alloc(remainder + bytes.len()),
@@ -314,7 +339,10 @@ impl Run {
         let appended = node.shard.append(&mut node.io, handle, batch, ticket);
         match appended {
             Ok(appended) => {
-                let asked = Asked::Append { handle, end_offset: appended.end_offset };
+                let asked = Asked::Append {
+                    handle,
+                    end_offset: appended.end_offset,
+                };
                 self.oracle.asked.insert(ticket.0, asked);
                 if appended.is_acked {
                     self.oracle.asked.remove(&ticket.0);
