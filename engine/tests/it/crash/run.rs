@@ -110,10 +110,14 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn new(seed: u64) -> Self {
         let mut random = Random::stream(seed, 77);
-        let config = WorldConfig {
+        let mut config = WorldConfig {
             arena_bytes: 4 << 20,
             ..WorldConfig::default()
         };
+        // On half of the disks no write is flushed by accident.
+        if random.chance(1, 2) {
+            config.disk.flush_all_per_million = 0;
+        }
         let (world, ios) = World::new(seed, 1, config);
         drop(ios);
         world.kill();
