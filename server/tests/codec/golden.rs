@@ -1,8 +1,16 @@
 //! Frames written by hand from the protocol's description, byte for byte.
 
 use millrace_server::protocol::messages::api_versions_response::ApiVersion;
+use millrace_server::protocol::messages::create_topics_request::CreatableTopic;
+use millrace_server::protocol::messages::create_topics_response::CreatableTopicResult;
 use millrace_server::protocol::messages::fetch_response::{
     EpochEndOffset, FetchableTopicResponse, PartitionData,
+};
+use millrace_server::protocol::messages::offset_for_leader_epoch_request::{
+    OffsetForLeaderPartition, OffsetForLeaderTopic,
+};
+use millrace_server::protocol::messages::offset_for_leader_epoch_response::{
+    EpochEndOffset as LeaderEpochEnd, OffsetForLeaderTopicResult,
 };
 use millrace_server::protocol::messages::produce_request::{
     PartitionProduceData, TopicProduceData,
@@ -210,6 +218,108 @@ fn fetch_response_12_carries_a_diverging_epoch_as_tagged_field_0() {
         ..FetchResponse::default()
     };
     check_response(&frame, 12, 1, &response);
+}
+
+#[test]
+fn create_topics_0_and_1_lack_what_later_versions_have() {
+    let topic = CreatableTopic {
+        name: "t",
+        num_partitions: 3,
+        replication_factor: 1,
+        ..CreatableTopic::default()
+    };
+    let mut request = CreateTopicsRequest {
+        topics: [topic].into(),
+        timeout_ms: 30_000,
+        validate_only: false,
+    };
+    let frame = bytes(
+        "00000023 0013 0000 00000001 ffff \
+         00000001 0001 74 00000003 0001 00000000 00000000 00007530",
+    );
+    check_request(&frame, 0, 1, None, &request);
+    request.validate_only = true;
+    let frame = bytes(
+        "00000024 0013 0001 00000001 ffff \
+         00000001 0001 74 00000003 0001 00000000 00000000 00007530 01",
+    );
+    check_request(&frame, 1, 1, None, &request);
+
+    let result = CreatableTopicResult {
+        name: "t",
+        error_code: ErrorCode::TopicAlreadyExists.code(),
+        ..CreatableTopicResult::default()
+    };
+    let mut response = CreateTopicsResponse {
+        topics: [result.clone()].into(),
+        ..CreateTopicsResponse::default()
+    };
+    check_response(
+        &bytes("0000000d 00000001 00000001 0001 74 0024"),
+        0,
+        1,
+        &response,
+    );
+    let error_message = Some("no".into());
+    response.topics = [CreatableTopicResult {
+        error_message,
+        ..result
+    }]
+    .into();
+    let frame = bytes("00000011 00000001 00000001 0001 74 0024 0002 6e6f");
+    check_response(&frame, 1, 1, &response);
+}
+
+#[test]
+fn offset_for_leader_epoch_0_has_neither_current_epoch_nor_throttle_time() {
+    let partition = OffsetForLeaderPartition {
+        partition: 2,
+        leader_epoch: 9,
+        ..OffsetForLeaderPartition::default()
+    };
+    let topic = OffsetForLeaderTopic {
+        topic: "t",
+        partitions: [partition].into(),
+    };
+    let request = OffsetForLeaderEpochRequest {
+        replica_id: -2,
+        topics: [topic].into(),
+    };
+    let frame =
+        bytes("0000001d 0017 0000 00000001 ffff 00000001 0001 74 00000001 00000002 00000009");
+    check_request(&frame, 0, 1, None, &request);
+
+    let mut partition = LeaderEpochEnd {
+        partition: 2,
+        end_offset: 42,
+        ..LeaderEpochEnd::default()
+    };
+    let response = |partition| {
+        let topic = OffsetForLeaderTopicResult {
+            topic: "t",
+            partitions: [partition].into(),
+        };
+        OffsetForLeaderEpochResponse {
+            throttle_time_ms: 0,
+            topics: [topic].into(),
+        }
+    };
+    let frame = bytes("0000001d 00000001 00000001 0001 74 00000001 0000 00000002 000000000000002a");
+    check_response(&frame, 0, 1, &response(partition.clone()));
+    partition.leader_epoch = 9;
+    let frame = bytes(
+        "00000021 00000001 00000001 0001 74 00000001 0000 00000002 00000009 000000000000002a",
+    );
+    check_response(&frame, 1, 1, &response(partition));
+}
+
+#[test]
+fn the_header_of_an_unknown_api_versions_version_can_be_read() {
+    let frame = bytes("0012 0063 00000007 0003 72646b 00 0b");
+    let mut reader = Reader::new(&frame);
+    let header = RequestHeader::decode(&mut reader).unwrap();
+    assert_eq!((header.api_version, header.correlation_id), (99, 7));
+    assert_eq!(reader.remaining(), 1);
 }
 
 #[test]
