@@ -501,6 +501,64 @@ fn more_operations_than_the_rings_hold_all_complete() {
 }
 
 #[test]
+fn a_warm_shard_allocates_nothing_per_operation() {
+    on_a_shard(|io| {
+        let file = prepared(io, "a", 8192);
+        let (socket, mut client) = connected(io);
+        let parts = [block(io, 1, 4096), block(io, 2, 4096)];
+        let (mut to_write, mut to_send) = (Vec::with_capacity(2), Vec::with_capacity(2));
+        let mut done = Vec::with_capacity(4);
+        let mut answer = [0; 8192];
+        let mut round = |io: &mut Io| {
+            let mut writes: Vec<ArenaSlice> = std::mem::take(&mut to_write);
+            writes.extend_from_slice(&parts);
+            let write = Op::Write {
+                file,
+                position: 0,
+                parts: writes,
+                durable: true,
+            };
+            io.submit(token(1), write);
+            let mut sends: Vec<ArenaSlice> = std::mem::take(&mut to_send);
+            sends.extend_from_slice(&parts);
+            let send = Op::Send {
+                socket,
+                parts: sends,
+            };
+            io.submit(token(2), send);
+            let into = ReceiveInto::Slot;
+            io.submit(token(3), Op::Receive { socket, into });
+            client.write_all(b"x").unwrap();
+            let mut left = 3;
+            while left > 0 {
+                io.park(None, Awaiting::Anything);
+                io.poll(&mut done);
+                for completion in done.drain(..) {
+                    left -= 1;
+                    match completion.outcome {
+                        Outcome::Write(parts, Ok(())) => to_write = parts,
+                        Outcome::Send(parts, Ok(())) => to_send = parts,
+                        Outcome::Receive(Ok(Received::Slot(slot))) => assert_eq!(&*slot, b"x"),
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+            client.read_exact(&mut answer).unwrap();
+        };
+        for _ in 0..20 {
+            round(io);
+        }
+        let counted = allocation_counter::measure(|| {
+            for _ in 0..20 {
+                round(io);
+            }
+        });
+        assert_eq!(counted.count_total, 0, "{counted:?}");
+        io.close_socket(socket);
+    });
+}
+
+#[test]
 fn a_shard_that_ends_with_operations_in_flight_waits_for_the_kernel() {
     let dir = TestDir::new("ending");
     let config = KernelConfig {
