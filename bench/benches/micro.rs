@@ -1,31 +1,16 @@
-//! Micro-benchmarks of the parts a record passes: batch check, checksum, arena.
+//! Micro-benchmarks of the parts a record passes: batch check, produce frame, arena.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use millrace_bench::requests;
 use millrace_engine::io::arena::Arena;
 use millrace_engine::record_batch;
+use millrace_server::protocol::produce::first_records;
 use std::hint::black_box;
-
-fn batch_of(bytes: usize) -> Vec<u8> {
-    let mut batch = vec![0x5a; bytes.max(record_batch::HEADER_BYTES)];
-    let length = i32::try_from(batch.len() - 12).unwrap_or(i32::MAX);
-    batch[..8].fill(0);
-    batch[8..12].copy_from_slice(&length.to_be_bytes());
-    batch[12..16].fill(0);
-    batch[16] = 2;
-    batch[21..23].fill(0);
-    batch[23..27].fill(0);
-    batch[27..43].fill(0);
-    batch[43..57].fill(0xff);
-    batch[57..61].copy_from_slice(&1_i32.to_be_bytes());
-    let crc = crc32c::crc32c(&batch[21..]);
-    batch[17..21].copy_from_slice(&crc.to_be_bytes());
-    batch
-}
 
 fn check(c: &mut Criterion) {
     let mut group = c.benchmark_group("record_batch_check");
     for bytes in [128, 1024, 4096, 65_536] {
-        let batch = batch_of(bytes);
+        let batch = requests::batch(bytes).expect("above the size of an empty batch");
         group.throughput(Throughput::Bytes(bytes as u64));
         group.bench_with_input(BenchmarkId::from_parameter(bytes), &batch, |b, batch| {
             b.iter(|| record_batch::check(black_box(batch)).map(|header| header.crc));
@@ -49,5 +34,16 @@ fn arena(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(micro, check, arena);
+fn produce_frame(c: &mut Criterion) {
+    let batch = requests::batch(1024).expect("above the size of an empty batch");
+    let frame = requests::produce(requests::TOPIC, 0, &batch).expect("a small frame");
+    c.bench_function("produce_first_records", |b| {
+        b.iter(|| {
+            let found = first_records(black_box(&frame[4..]), frame.len() - 4);
+            found.is_ok_and(|place| place.is_some())
+        });
+    });
+}
+
+criterion_group!(micro, check, produce_frame, arena);
 criterion_main!(micro);

@@ -16,7 +16,9 @@ use millrace_engine::io::{
 };
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const ECHO_BYTES: usize = 128;
@@ -148,20 +150,8 @@ fn stream(setting: &Setting, core: usize) -> Result<f64> {
 
 /// Small request and answer against an echo on a shard of the engine's own reactor.
 fn round_trip(core: usize) -> Result<Histogram<u64>> {
-    let parent = std::env::temp_dir();
-    let directory = RunDirectory::new(&parent, "echo")?;
-    let config = KernelConfig {
-        cores: vec![core],
-        arena_bytes: 16 << 20,
-        data_dir: directory.0.clone(),
-        journal_dir: directory.0.join("journal"),
-        mailbox_capacity: 64,
-    };
-    let (tell, told) = sync_channel(1);
-    let echo = std::thread::spawn(move || {
-        run_shards::<(), _, _>(&config, move |mut io, _mailbox| echo(&mut io, &tell))
-    });
-    let address = told.recv().context("the echo did not start")?;
+    let directory = RunDirectory::new(&std::env::temp_dir(), "echo")?;
+    let (address, echo) = start_echo(core, &directory.0)?;
     let mut frame = vec![0; ECHO_BYTES];
     frame[..4].copy_from_slice(&i32::try_from(ECHO_BYTES - 4)?.to_be_bytes());
     let ring = RequestRing::new(&[frame], 4, 1)?;
@@ -176,6 +166,28 @@ fn round_trip(core: usize) -> Result<Histogram<u64>> {
     drop(connections);
     echo.join().map_err(|_| anyhow!("the echo panicked"))??;
     Ok(result.latency)
+}
+
+/// Starts an echo for one connection on a shard of the engine's own reactor, pinned to `core`; it
+/// ends with the connection.
+///
+/// # Errors
+/// When the ring cannot be made.
+pub fn start_echo(core: usize, directory: &Path) -> Result<(SocketAddr, JoinHandle<Result<()>>)> {
+    let config = KernelConfig {
+        cores: vec![core],
+        arena_bytes: 16 << 20,
+        data_dir: directory.to_owned(),
+        journal_dir: directory.join("journal"),
+        mailbox_capacity: 64,
+    };
+    let (tell, told) = sync_channel(1);
+    let echo = std::thread::spawn(move || -> Result<()> {
+        run_shards::<(), _, _>(&config, move |mut io, _mailbox| echo(&mut io, &tell))?;
+        Ok(())
+    });
+    let address = told.recv().context("the echo did not start")?;
+    Ok((address, echo))
 }
 
 /// Sends back what comes on one connection until it ends.
