@@ -211,6 +211,7 @@ fn put_bytes(output: &mut Vec<u8>, bytes: Option<&[u8]>) {
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "test bytes")]
 mod tests {
     use super::*;
     use crate::record_batch::compression::decompress;

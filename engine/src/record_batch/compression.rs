@@ -223,6 +223,7 @@ impl Opening<'_> {
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "test bytes")]
 mod tests {
     use super::*;
 

@@ -273,6 +273,7 @@ const fn unzigzag(raw: u64) -> i64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "test bytes")]
 mod tests {
     use super::*;
     use crate::record_batch::builder::BatchBuilder;
