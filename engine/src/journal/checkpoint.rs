@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! block 0   header (192), keyed check over header and body, zeros
-//! block 1.. body: partitions, registry, files waiting to be freed
+//! block 1.. body: partitions, registry
 //! ```
 //! A copy is good when its check holds; the newer good copy counts. Each checkpoint is written to
 //! the older copy first and, when that is durable, to the other one, so that a torn write leaves
@@ -12,7 +12,7 @@ use super::check::{Check, JournalKey};
 use super::format::FORMAT_VERSION;
 use super::ring::{Place, RingShape};
 use super::wire::{Reader, put_sized};
-use crate::ids::{FileId, JournalId, PartitionHandle};
+use crate::ids::{JournalId, PartitionHandle};
 use crate::limits::BLOCK_BYTES;
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -49,8 +49,7 @@ struct RawHeader {
     next_file: U64,
     partition_count: U32,
     registry_count: U32,
-    released_count: U32,
-    reserved: [u8; 44],
+    reserved: [u8; 48],
 }
 
 const _: () = assert!(size_of::<RawHeader>() == HEADER_BYTES);
@@ -85,23 +84,12 @@ pub struct CheckpointHead {
     pub is_clean: bool,
 }
 
-/// A segment file that is not needed any more but may not be used again yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReleasedFile {
-    /// Which file.
-    pub file: FileId,
-    /// Its generation while it was in use.
-    pub generation: u32,
-}
-
 /// Builds the bytes of a checkpoint file. Reused from checkpoint to checkpoint.
 #[derive(Debug, Default)]
 pub struct CheckpointBuilder {
     bytes: Vec<u8>,
     partition_count: u32,
     registry_count: u32,
-    released_count: u32,
-    released: Vec<u8>,
     registry: Vec<u8>,
 }
 
@@ -111,10 +99,8 @@ impl CheckpointBuilder {
         self.bytes.clear();
         self.bytes.resize(BODY_START, 0);
         self.registry.clear();
-        self.released.clear();
         self.partition_count = 0;
         self.registry_count = 0;
-        self.released_count = 0;
     }
 
     /// Adds a partition: `encode` appends its state.
@@ -136,18 +122,10 @@ impl CheckpointBuilder {
         self.registry_count += 1;
     }
 
-    /// Adds a released file.
-    pub fn released(&mut self, file: ReleasedFile) {
-        self.released.extend_from_slice(&file.file.0.to_le_bytes());
-        self.released
-            .extend_from_slice(&file.generation.to_le_bytes());
-        self.released_count += 1;
-    }
-
     /// Bytes of the file so far.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.bytes.len() + self.registry.len() + self.released.len()
+        self.bytes.len() + self.registry.len()
     }
 
     /// Whether nothing was begun.
@@ -159,7 +137,6 @@ impl CheckpointBuilder {
     /// Writes the header and pads to whole blocks: the bytes of the file.
     pub fn seal(&mut self, key: &JournalKey, head: &CheckpointHead) -> &[u8] {
         self.bytes.append(&mut self.registry);
-        self.bytes.append(&mut self.released);
         let body_bytes = self.bytes.len() - BODY_START;
         let mut raw = RawHeader {
             magic: CHECKPOINT_MAGIC,
@@ -181,8 +158,7 @@ impl CheckpointBuilder {
             next_file: head.next_file.into(),
             partition_count: self.partition_count.into(),
             registry_count: self.registry_count.into(),
-            released_count: self.released_count.into(),
-            reserved: [0; 44],
+            reserved: [0; 48],
         };
         raw.check = check_of(key, &raw, &self.bytes[BODY_START..]);
         self.bytes[..HEADER_BYTES].copy_from_slice(raw.as_bytes());
@@ -210,7 +186,6 @@ pub struct FoundCheckpoint<'a> {
     pub head: CheckpointHead,
     partition_count: u32,
     registry_count: u32,
-    released_count: u32,
     body: &'a [u8],
 }
 
@@ -221,8 +196,6 @@ pub struct CheckpointContent<'a> {
     pub partitions: Vec<(PartitionHandle, &'a [u8])>,
     /// Registry entries.
     pub registry: Vec<(PartitionHandle, &'a [u8], &'a [u8])>,
-    /// Released files.
-    pub released: Vec<ReleasedFile>,
 }
 
 /// Why a checkpoint copy does not count.
@@ -295,7 +268,6 @@ pub fn read_checkpoint<'a>(
         },
         partition_count: raw.partition_count.get(),
         registry_count: raw.registry_count.get(),
-        released_count: raw.released_count.get(),
         body,
     })
 }
@@ -315,12 +287,6 @@ impl<'a> FoundCheckpoint<'a> {
             let owner = PartitionHandle(reader.u64()?);
             let key = reader.sized()?;
             content.registry.push((owner, key, reader.sized()?));
-        }
-        for _ in 0..self.released_count {
-            content.released.push(ReleasedFile {
-                file: FileId(reader.u64()?),
-                generation: reader.u32()?,
-            });
         }
         (reader.remaining() == 0).then_some(content)
     }
@@ -359,10 +325,9 @@ impl Copy {
 #[cfg(test)]
 mod tests {
     use super::{
-        BODY_START, CheckpointBuilder, CheckpointFault, CheckpointHead, Copy, ReleasedFile,
-        read_checkpoint,
+        BODY_START, CheckpointBuilder, CheckpointFault, CheckpointHead, Copy, read_checkpoint,
     };
-    use crate::ids::{FileId, JournalId, PartitionHandle};
+    use crate::ids::{JournalId, PartitionHandle};
     use crate::journal::check::JournalKey;
     use crate::journal::ring::{Place, RingShape};
 
@@ -393,10 +358,6 @@ mod tests {
         builder.partition(PartitionHandle(1), |out| out.extend_from_slice(b"first"));
         builder.registry(PartitionHandle(0), b"topic", b"value");
         builder.partition(PartitionHandle(9), |_| ());
-        builder.released(ReleasedFile {
-            file: FileId(4),
-            generation: 2,
-        });
         builder.seal(&KEY, &head()).to_vec()
     }
 
@@ -418,7 +379,6 @@ mod tests {
             content.registry,
             [(PartitionHandle(0), &b"topic"[..], &b"value"[..])]
         );
-        assert_eq!(content.released.len(), 1);
     }
 
     #[test]
