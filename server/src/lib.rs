@@ -1,1 +1,3 @@
-//! server.
+//! The Kafka-protocol broker over the Millrace engine.
+
+pub mod protocol;
