@@ -59,6 +59,18 @@ impl Evidence {
         }
     }
 
+    /// Headers that count so far.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.headers.len()
+    }
+
+    /// Whether no header counts so far.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.headers.is_empty()
+    }
+
     /// Highest sequence ever seen, in any epoch.
     #[must_use]
     pub const fn highest_sequence(&self) -> u64 {

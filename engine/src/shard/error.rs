@@ -53,3 +53,14 @@ pub enum OpenError {
         remedy: String,
     },
 }
+
+impl OpenError {
+    /// Start-up needs more memory than the shard has.
+    pub(super) fn no_memory(object: &str) -> Self {
+        Self::Refused {
+            object: object.to_owned(),
+            problem: "the shard's memory cannot hold what opening needs".to_owned(),
+            remedy: "start with a larger --memory".to_owned(),
+        }
+    }
+}

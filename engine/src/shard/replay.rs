@@ -1,0 +1,280 @@
+//! Replay of commits into partitions, and the account of what rot took.
+//!
+//! A partition's entries name the commit that held its entry before. When that one is lost, its
+//! records are: the range up to the next entry is fenced, and the log goes on behind it. Of the
+//! partitions without a later entry, those that a lost commit may have held are fenced at their
+//! end: by name where the commit's table or its successor's echo survived, else all of them.
+
+use super::Shard;
+use super::control::apply_registry;
+use super::error::OpenError;
+use crate::ids::{JournalId, PartitionHandle};
+use crate::io::Io;
+use crate::journal::control::Control;
+use crate::journal::format::{CommitContent, FoundEntry, Kind};
+use crate::partition::{BatchDescriptor, Fence, Partition, ReplayEntry, ReplayError};
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Sequences that were resolved and are lost.
+#[derive(Debug)]
+struct LostRange {
+    from: u64,
+    to: u64,
+    /// What they held of each partition: its end offset. `None` when nothing tells.
+    names: Option<BTreeMap<PartitionHandle, i64>>,
+}
+
+/// The state of a replay.
+#[derive(Debug)]
+pub(super) struct Replay {
+    journal: JournalId,
+    lost: Vec<LostRange>,
+    /// Sequence of the last entry seen of each partition, since the first loss.
+    last_seen: FxHashMap<PartitionHandle, u64>,
+    deleted: BTreeSet<PartitionHandle>,
+    descriptors: Vec<BatchDescriptor>,
+    crcs: Vec<u32>,
+    refused: BTreeSet<PartitionHandle>,
+}
+
+impl Replay {
+    pub(super) fn new(journal: JournalId) -> Self {
+        Self {
+            journal,
+            lost: Vec::new(),
+            last_seen: FxHashMap::default(),
+            deleted: BTreeSet::new(),
+            descriptors: Vec::new(),
+            crcs: Vec::new(),
+            refused: BTreeSet::new(),
+        }
+    }
+
+    /// Whether anything that was acknowledged is missing.
+    pub(super) fn was_damaged(&self) -> bool {
+        !self.lost.is_empty() || !self.refused.is_empty()
+    }
+
+    /// Commits `[from, to)` are lost; nothing of them is known but what their successor echoes.
+    pub(super) fn lost(&mut self, from: u64, to: u64) {
+        log::error!(
+            "journal {}: commits {from} to {} were acknowledged and are damaged",
+            self.journal.0,
+            to - 1
+        );
+        self.lost.push(LostRange {
+            from,
+            to,
+            names: None,
+        });
+    }
+
+    /// The payload of commit `sequence` is lost, its table is not.
+    pub(super) fn lost_with_names(&mut self, sequence: u64, names: &CommitContent<'_>) {
+        self.lost(sequence, sequence + 1);
+        let mut held = BTreeMap::new();
+        for found in names.entries() {
+            match found.entry.kind {
+                Kind::Append => {
+                    held.insert(found.entry.handle, found.entry.end_offset);
+                }
+                kind => log::error!(
+                    "journal {}: a {kind:?} record of partition {} is lost",
+                    self.journal.0,
+                    found.entry.handle.0
+                ),
+            }
+        }
+        if let Some(range) = self.lost.last_mut() {
+            range.names = Some(held);
+        }
+    }
+
+    /// Replays a commit whose checks hold.
+    pub(super) fn commit(
+        &mut self,
+        shard: &mut Shard,
+        io: &mut Io,
+        sequence: u64,
+        content: &CommitContent<'_>,
+    ) -> Result<(), OpenError> {
+        if let Some(range) = self.lost.last_mut()
+            && range.names.is_none()
+            && range.to == sequence
+            && range.to - range.from == 1
+        {
+            range.names = Some(content.echo().collect());
+        }
+        for found in content.entries() {
+            if found.entry.kind == Kind::Append {
+                self.append(shard, io, sequence, &found)?;
+            } else {
+                self.control(shard, sequence, &found);
+            }
+        }
+        Ok(())
+    }
+
+    fn append(
+        &mut self,
+        shard: &mut Shard,
+        io: &mut Io,
+        sequence: u64,
+        found: &FoundEntry<'_>,
+    ) -> Result<(), OpenError> {
+        let handle = found.entry.handle;
+        if self.deleted.contains(&handle) || self.refused.contains(&handle) {
+            return Ok(());
+        }
+        self.descriptors.clear();
+        self.descriptors.extend(found.descriptors());
+        self.crcs.clear();
+        self.crcs.extend(found.placed_crcs());
+        let entry = ReplayEntry {
+            sequence,
+            base_offset: found.entry.base_offset,
+            end_offset: found.entry.end_offset,
+            leader_epoch: found.entry.leader_epoch,
+            file: found.entry.file,
+            generation: found.entry.generation,
+            position: found.entry.position,
+            length: found.entry.length,
+            placed: found.entry.placed_start..found.entry.placed_end,
+            placed_crcs: &self.crcs,
+            descriptors: &self.descriptors,
+            image: found.image,
+            inline: found.inline,
+            ceiling: found.entry.ceiling,
+        };
+        let is_behind_loss = self.is_lost(found.entry.previous_sequence);
+        if !self.lost.is_empty() {
+            self.last_seen.insert(handle, sequence);
+        }
+        let mut was_tried = false;
+        loop {
+            let Some(slot) = shard.partitions.get_mut(handle) else {
+                self.refuse(handle, "its creation is lost");
+                return Ok(());
+            };
+            if is_behind_loss && !was_tried {
+                fence_gap(self.journal, &mut slot.partition, &entry);
+            }
+            match slot.partition.replay_entry(io.arena(), &entry) {
+                Ok(()) => return Ok(()),
+                Err(ReplayError::NoMemory { .. }) if !was_tried => {
+                    was_tried = true;
+                    shard.make_room(io)?;
+                }
+                Err(ReplayError::NoMemory { .. }) => return Err(OpenError::no_memory("replay")),
+                Err(ReplayError::Mismatch { problem, .. }) => {
+                    let start_offset = slot.partition.closed_end();
+                    slot.partition.fence(Fence {
+                        start_offset,
+                        end_offset: found.entry.end_offset.max(start_offset),
+                        stops_appends: true,
+                    });
+                    self.refuse(handle, &problem);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn control(&mut self, shard: &mut Shard, sequence: u64, found: &FoundEntry<'_>) {
+        let handle = found.entry.handle;
+        let Some(control) = Control::decode(found) else {
+            self.refuse(handle, "it has a control record that cannot be read");
+            return;
+        };
+        match control {
+            Control::Create(spec) => {
+                if shard.partitions.get(handle).is_none() {
+                    shard.partitions.insert(Partition::new(spec));
+                }
+            }
+            Control::Delete => {
+                shard.partitions.remove(handle);
+                shard.registry.remove(&handle);
+                self.deleted.insert(handle);
+                self.refused.remove(&handle);
+            }
+            Control::Registry { key, value } => {
+                apply_registry(&mut shard.registry, handle, &key, value.as_deref());
+            }
+            Control::Partition(control) => {
+                if self.deleted.contains(&handle) || self.refused.contains(&handle) {
+                    return;
+                }
+                let Some(slot) = shard.partitions.get_mut(handle) else {
+                    self.refuse(handle, "its creation is lost");
+                    return;
+                };
+                if let Err(error) = slot.partition.replay_control(sequence, &control) {
+                    self.refuse(handle, &error.to_string());
+                }
+            }
+        }
+    }
+
+    fn is_lost(&self, sequence: u64) -> bool {
+        let mut ranges = self.lost.iter();
+        ranges.any(|range| (range.from..range.to).contains(&sequence))
+    }
+
+    fn refuse(&mut self, handle: PartitionHandle, problem: &str) {
+        if self.refused.insert(handle) {
+            log::error!(
+                "journal {}: partition {}: {problem}; what follows of it is not replayed",
+                self.journal.0,
+                handle.0
+            );
+        }
+    }
+
+    /// Fences the ends of partitions that a lost commit held, or may have held.
+    pub(super) fn finish(self, shard: &mut Shard) {
+        for range in &self.lost {
+            for (_, slot) in shard.partitions.iter_mut() {
+                let handle = slot.owner.handle;
+                if self.last_seen.get(&handle).is_some_and(|seen| *seen >= range.to) {
+                    continue;
+                }
+                let closed_end = slot.partition.closed_end();
+                let end_offset = match &range.names {
+                    Some(names) => match names.get(&handle) {
+                        Some(end_offset) if *end_offset > closed_end => *end_offset,
+                        _ => continue,
+                    },
+                    None => closed_end,
+                };
+                log::error!(
+                    "journal {}: partition {} ({:02x?} index {}): records from offset {closed_end} \
+                     {} lost; it takes no appends until the loss is accepted",
+                    self.journal.0,
+                    handle.0,
+                    slot.owner.topic_id.0,
+                    slot.owner.index,
+                    if range.names.is_some() { "are" } else { "may be" },
+                );
+                slot.partition.fence(Fence {
+                    start_offset: closed_end,
+                    end_offset,
+                    stops_appends: true,
+                });
+            }
+        }
+    }
+}
+
+/// Fences the records between a partition's end and an entry whose predecessor is lost.
+fn fence_gap(journal: JournalId, partition: &mut Partition, entry: &ReplayEntry<'_>) {
+    let start_offset = partition.closed_end();
+    log::error!(
+        "journal {}: partition {}: records {start_offset} to {} are lost",
+        journal.0,
+        partition.spec().handle.0,
+        entry.base_offset - 1
+    );
+    partition.replay_gap(entry);
+}
