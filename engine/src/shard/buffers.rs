@@ -47,12 +47,6 @@ impl BufferPool {
         !self.free.is_empty()
     }
 
-    /// Gives an unused buffer back.
-    pub(super) fn give_unused(&mut self, buf: ArenaBuf) {
-        self.returning.push(buf.freeze());
-        self.collect();
-    }
-
     /// Gives back a buffer whose write has ended.
     pub(super) fn give(&mut self, slice: ArenaSlice) {
         self.returning.push(slice);
@@ -86,7 +80,7 @@ mod tests {
         assert!(!pool.has_free(), "the write still holds it");
         drop(in_flight);
         assert!(pool.take().is_some());
-        pool.give_unused(second);
+        pool.give(second.freeze());
         assert!(pool.has_free());
     }
 }

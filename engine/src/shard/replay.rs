@@ -1,13 +1,14 @@
 //! Replay of commits into partitions, and the account of what rot took.
 //!
-//! A partition's entries name the commit that held its entry before. When that one is lost, its
-//! records are: the range up to the next entry is fenced, and the log goes on behind it. Of the
-//! partitions without a later entry, those that a lost commit may have held are fenced at their
-//! end: by name where the commit's table or its successor's echo survived, else all of them.
+//! A partition whose entries do not continue each other stops at the last record that does, and
+//! everything known behind it is fenced. Of the partitions without an entry behind a lost commit,
+//! those that it held are fenced at their end: by name where the commit's table or its successor's
+//! echo survived, else all of them, for nothing proves that they are whole.
 
 use super::Shard;
 use super::control::apply_registry;
 use super::error::OpenError;
+use super::lists::Slot;
 use crate::ids::{JournalId, PartitionHandle};
 use crate::io::Io;
 use crate::journal::control::Control;
@@ -35,7 +36,8 @@ pub(super) struct Replay {
     deleted: BTreeSet<PartitionHandle>,
     descriptors: Vec<BatchDescriptor>,
     crcs: Vec<u32>,
-    refused: BTreeSet<PartitionHandle>,
+    /// Partitions that could not go on, and the offsets that are fenced for it.
+    refused: BTreeMap<PartitionHandle, (i64, i64)>,
 }
 
 impl Replay {
@@ -47,7 +49,7 @@ impl Replay {
             deleted: BTreeSet::new(),
             descriptors: Vec::new(),
             crcs: Vec::new(),
-            refused: BTreeSet::new(),
+            refused: BTreeMap::new(),
         }
     }
 
@@ -124,7 +126,14 @@ impl Replay {
         found: &FoundEntry<'_>,
     ) -> Result<(), OpenError> {
         let handle = found.entry.handle;
-        if self.deleted.contains(&handle) || self.refused.contains(&handle) {
+        if self.deleted.contains(&handle) {
+            return Ok(());
+        }
+        if !self.lost.is_empty() {
+            self.last_seen.insert(handle, sequence);
+        }
+        if let Some((_, end_offset)) = self.refused.get_mut(&handle) {
+            *end_offset = found.entry.end_offset.max(*end_offset);
             return Ok(());
         }
         self.descriptors.clear();
@@ -147,19 +156,12 @@ impl Replay {
             inline: found.inline,
             ceiling: found.entry.ceiling,
         };
-        let is_behind_loss = self.is_lost(found.entry.previous_sequence);
-        if !self.lost.is_empty() {
-            self.last_seen.insert(handle, sequence);
-        }
         let mut was_tried = false;
         loop {
             let Some(slot) = shard.partitions.get_mut(handle) else {
-                self.refuse(handle, "its creation is lost");
+                self.refuse(handle, (0, found.entry.end_offset), "its creation is lost");
                 return Ok(());
             };
-            if is_behind_loss && !was_tried {
-                fence_gap(self.journal, &mut slot.partition, &entry);
-            }
             match slot.partition.replay_entry(io.arena(), &entry) {
                 Ok(()) => return Ok(()),
                 Err(ReplayError::NoMemory { .. }) if !was_tried => {
@@ -168,13 +170,8 @@ impl Replay {
                 }
                 Err(ReplayError::NoMemory { .. }) => return Err(OpenError::no_memory("replay")),
                 Err(ReplayError::Mismatch { problem, .. }) => {
-                    let start_offset = slot.partition.closed_end();
-                    slot.partition.fence(Fence {
-                        start_offset,
-                        end_offset: found.entry.end_offset.max(start_offset),
-                        stops_appends: true,
-                    });
-                    self.refuse(handle, &problem);
+                    let range = (slot.partition.closed_end(), found.entry.end_offset);
+                    self.refuse(handle, range, &problem);
                     return Ok(());
                 }
             }
@@ -184,7 +181,8 @@ impl Replay {
     fn control(&mut self, shard: &mut Shard, sequence: u64, found: &FoundEntry<'_>) {
         let handle = found.entry.handle;
         let Some(control) = Control::decode(found) else {
-            self.refuse(handle, "it has a control record that cannot be read");
+            let end = end_of(shard, handle);
+            self.refuse(handle, (end, end), "it has a control record that cannot be read");
             return;
         };
         match control {
@@ -203,27 +201,23 @@ impl Replay {
                 apply_registry(&mut shard.registry, handle, &key, value.as_deref());
             }
             Control::Partition(control) => {
-                if self.deleted.contains(&handle) || self.refused.contains(&handle) {
+                if self.deleted.contains(&handle) || self.refused.contains_key(&handle) {
                     return;
                 }
                 let Some(slot) = shard.partitions.get_mut(handle) else {
-                    self.refuse(handle, "its creation is lost");
+                    self.refuse(handle, (0, 0), "its creation is lost");
                     return;
                 };
                 if let Err(error) = slot.partition.replay_control(sequence, &control) {
-                    self.refuse(handle, &error.to_string());
+                    let end = slot.partition.closed_end();
+                    self.refuse(handle, (end, end), &error.to_string());
                 }
             }
         }
     }
 
-    fn is_lost(&self, sequence: u64) -> bool {
-        let mut ranges = self.lost.iter();
-        ranges.any(|range| (range.from..range.to).contains(&sequence))
-    }
-
-    fn refuse(&mut self, handle: PartitionHandle, problem: &str) {
-        if self.refused.insert(handle) {
+    fn refuse(&mut self, handle: PartitionHandle, range: (i64, i64), problem: &str) {
+        if self.refused.insert(handle, range).is_none() {
             log::error!(
                 "journal {}: partition {}: {problem}; what follows of it is not replayed",
                 self.journal.0,
@@ -232,49 +226,60 @@ impl Replay {
         }
     }
 
-    /// Fences the ends of partitions that a lost commit held, or may have held.
-    pub(super) fn finish(self, shard: &mut Shard) {
+    /// Fences what is lost: of partitions that could not go on, and at the ends of partitions that
+    /// a lost commit held, or may have held.
+    pub(super) fn finish(&mut self, shard: &mut Shard) {
+        for (handle, (start_offset, end_offset)) in &self.refused {
+            if let Some(slot) = shard.partitions.get_mut(*handle) {
+                self.fence(slot, *start_offset, *end_offset, true);
+            }
+        }
         for range in &self.lost {
             for (_, slot) in shard.partitions.iter_mut() {
                 let handle = slot.owner.handle;
-                if self.last_seen.get(&handle).is_some_and(|seen| *seen >= range.to) {
+                let is_proven = |seen: &u64| *seen >= range.to;
+                if self.last_seen.get(&handle).is_some_and(is_proven)
+                    || self.refused.contains_key(&handle)
+                {
                     continue;
                 }
                 let closed_end = slot.partition.closed_end();
-                let end_offset = match &range.names {
-                    Some(names) => match names.get(&handle) {
-                        Some(end_offset) if *end_offset > closed_end => *end_offset,
-                        _ => continue,
-                    },
-                    None => closed_end,
-                };
-                log::error!(
-                    "journal {}: partition {} ({:02x?} index {}): records from offset {closed_end} \
-                     {} lost; it takes no appends until the loss is accepted",
-                    self.journal.0,
-                    handle.0,
-                    slot.owner.topic_id.0,
-                    slot.owner.index,
-                    if range.names.is_some() { "are" } else { "may be" },
-                );
-                slot.partition.fence(Fence {
-                    start_offset: closed_end,
-                    end_offset,
-                    stops_appends: true,
-                });
+                match &range.names {
+                    None => self.fence(slot, closed_end, closed_end, false),
+                    Some(names) => {
+                        let end = names.get(&handle).copied().unwrap_or(closed_end);
+                        if end > closed_end {
+                            self.fence(slot, closed_end, end, true);
+                        }
+                    }
+                }
             }
         }
     }
+
+    fn fence(&self, slot: &mut Slot, start_offset: i64, end_offset: i64, is_known: bool) {
+        log::error!(
+            "journal {}: partition {} (topic {:02x?}, index {}): records from offset \
+             {start_offset} on {} lost; it takes no appends until the loss is accepted",
+            self.journal.0,
+            slot.owner.handle.0,
+            slot.owner.topic_id.0,
+            slot.owner.index,
+            if is_known { "are" } else { "may be" },
+        );
+        // A range without a known end still stops appends: it is at least one record long.
+        slot.partition.fence(Fence {
+            start_offset,
+            end_offset: end_offset.max(start_offset + 1),
+            stops_appends: true,
+            is_lost: false,
+        });
+    }
 }
 
-/// Fences the records between a partition's end and an entry whose predecessor is lost.
-fn fence_gap(journal: JournalId, partition: &mut Partition, entry: &ReplayEntry<'_>) {
-    let start_offset = partition.closed_end();
-    log::error!(
-        "journal {}: partition {}: records {start_offset} to {} are lost",
-        journal.0,
-        partition.spec().handle.0,
-        entry.base_offset - 1
-    );
-    partition.replay_gap(entry);
+fn end_of(shard: &Shard, handle: PartitionHandle) -> i64 {
+    shard
+        .partitions
+        .get(handle)
+        .map_or(0, |slot| slot.partition.closed_end())
 }

@@ -145,7 +145,7 @@ impl Shard {
                 self.preparation
                     .complete(io, &mut self.table, kind, index, completion.outcome);
             }
-            LogKind::ColdRead | LogKind::TailRead => {
+            LogKind::ColdRead | LogKind::LoadIndex | LogKind::TailRead => {
                 self.complete_query(io, kind, index, completion.outcome);
             }
             LogKind::WriteBack | LogKind::Placed | LogKind::WriteIndex => {

@@ -35,7 +35,6 @@ pub(super) struct WriteDone {
     pub(super) slot: u32,
     pub(super) handle: PartitionHandle,
     pub(super) id: u64,
-    pub(super) bytes: u64,
 }
 
 /// How a write ended.
@@ -231,7 +230,6 @@ impl LogWrites {
                     slot: write.slot,
                     handle: write.handle,
                     id: write.id,
-                    bytes: write.bytes,
                 };
                 self.remove(io, table, spare, index);
                 LogWriteEnd::Done(done)
