@@ -134,17 +134,16 @@ pub(super) fn close_frame<S: Sink>(
     Ok(())
 }
 
-/// Reads a whole request frame (without its size) after its header was read from `reader`.
+/// Reads the request behind a header that was read from `reader`. Bytes after its end are ignored.
 ///
 /// # Errors
-/// As `Message::decode`, and when bytes follow the message.
+/// As `Message::decode`.
 pub fn decode_request<'a, M: Message<'a>>(
     mut reader: Reader<'a>,
     header: &RequestHeader<'a>,
 ) -> Result<M, DecodeError> {
-    let request = M::decode(&mut reader, header.api_version)?;
-    reader.finish(M::NAME)?;
-    Ok(request)
+    // KAFKA: brokers do not look behind the end of a request, so some client may leave bytes there.
+    M::decode(&mut reader, header.api_version)
 }
 
 /// Reads a whole response frame (without its size): the correlation id and the message.

@@ -41,7 +41,7 @@ pub enum Step<'a> {
         /// Where in the frame its records lie, whether in memory or not; `None` if null.
         records: Option<Range<usize>>,
     },
-    /// The request is complete, and so is the frame.
+    /// The request is complete; bytes behind it in the frame are ignored.
     End,
 }
 
@@ -157,7 +157,6 @@ impl ProduceCursor {
                 Open::Request if self.topics_left > 0 => return self.read_topic(reader),
                 Open::Request => {
                     reader.skip_tagged_fields(self.v, "ProduceRequest")?;
-                    reader.finish("ProduceRequest")?;
                     self.position = reader.position();
                     return Ok(Step::End);
                 }

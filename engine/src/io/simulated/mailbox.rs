@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 /// One shard's end of all its mailboxes in a [`World`].
 #[derive(Debug)]
-pub struct SimMailbox<M> {
+pub(in crate::io) struct SimMailbox<M> {
     world: World,
     life: u64,
     shard: usize,
@@ -51,7 +51,7 @@ impl<M> SimMailbox<M> {
     }
 
     /// See [`Mailbox::send`]. A machine that stopped refuses as if the queue were full.
-    pub(in crate::io) fn send(&mut self, io: &mut Io, to: ShardId, content: M) -> Result<(), M> {
+    pub(in crate::io) fn send(&self, io: &mut Io, to: ShardId, content: M) -> Result<(), M> {
         let pair = self.shard * self.shards + to.index();
         if self.is_dead() || self.queues.borrow()[pair].len() >= self.capacity {
             return Err(content);

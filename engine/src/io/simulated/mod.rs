@@ -87,7 +87,7 @@ impl ShardIo {
         self.world.inner.borrow().wall_ms()
     }
 
-    pub(super) fn random_u64(&mut self) -> u64 {
+    pub(super) fn random_u64(&self) -> u64 {
         if self.is_dead() {
             return 0;
         }
@@ -118,7 +118,7 @@ impl ShardIo {
         }
     }
 
-    pub(super) fn cancel(&mut self, token: Token) {
+    pub(super) fn cancel(&self, token: Token) {
         if !self.is_dead() {
             self.world.inner.borrow_mut().cancel(self.shard, token);
         }
@@ -148,7 +148,7 @@ impl ShardIo {
         }
     }
 
-    pub(super) fn park(&mut self, deadline_ns: Option<u64>, _awaiting: Awaiting) {
+    pub(super) fn park(&self, deadline_ns: Option<u64>, _awaiting: Awaiting) {
         if !self.is_dead() {
             let mut inner = self.world.inner.borrow_mut();
             inner.set_deadline(self.shard, deadline_ns);
@@ -183,7 +183,7 @@ impl ShardIo {
     }
 
     pub(super) fn listen(
-        &mut self,
+        &self,
         address: SocketAddr,
     ) -> Result<(SocketHandle, SocketAddr), IoFailure> {
         if self.is_dead() {
@@ -192,7 +192,7 @@ impl ShardIo {
         self.world.inner.borrow_mut().listen(self.shard, address)
     }
 
-    pub(super) fn detach_socket(&mut self, socket: SocketHandle) -> DetachedSocket {
+    pub(super) fn detach_socket(&self, socket: SocketHandle) -> DetachedSocket {
         let id = match self.is_dead() {
             true => u64::MAX,
             false => self
@@ -204,7 +204,7 @@ impl ShardIo {
         DetachedSocket::Simulated(id)
     }
 
-    pub(super) fn attach_socket(&mut self, socket: DetachedSocket) -> SocketHandle {
+    pub(super) fn attach_socket(&self, socket: DetachedSocket) -> SocketHandle {
         match socket {
             DetachedSocket::Simulated(id) if !self.is_dead() => {
                 self.world.inner.borrow_mut().attach_socket(self.shard, id)
@@ -213,7 +213,7 @@ impl ShardIo {
         }
     }
 
-    pub(super) fn close_socket(&mut self, socket: SocketHandle) {
+    pub(super) fn close_socket(&self, socket: SocketHandle) {
         if !self.is_dead() {
             self.world
                 .inner
@@ -222,13 +222,13 @@ impl ShardIo {
         }
     }
 
-    pub(super) fn close_file(&mut self, file: FileHandle) {
+    pub(super) fn close_file(&self, file: FileHandle) {
         if !self.is_dead() {
             self.world.inner.borrow_mut().close_file(self.shard, file);
         }
     }
 
-    pub(super) fn ring_doorbell(&mut self, shard: ShardId) {
+    pub(super) fn ring_doorbell(&self, shard: ShardId) {
         if !self.is_dead() {
             let mut inner = self.world.inner.borrow_mut();
             inner.shards[self.shard].counters.doorbells += 1;

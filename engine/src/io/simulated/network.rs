@@ -355,16 +355,8 @@ impl Inner {
                 return;
             };
             if sending.is_done() || is_reset {
-                let Some(mut done) = end.sends.pop_front() else {
-                    return;
-                };
-                done.emptied.clear();
-                if let (Owner::Shard(shard), Some(token)) = (owner, done.token) {
-                    let reset = Err(IoFailure::Os(libc::EPIPE));
-                    let result = if is_reset { reset } else { Ok(()) };
-                    self.shards[shard].counters.sends += 1;
-                    self.finish(shard, token, Outcome::Send(done.emptied, result));
-                }
+                let done = end.sends.pop_front();
+                self.finish_send(owner, done, is_reset);
                 continue;
             }
             let network = &mut self.network;
@@ -381,6 +373,18 @@ impl Inner {
             };
             let length = 1 + network.random.below(most);
             self.send_piece(id, length as usize);
+        }
+    }
+
+    fn finish_send(&mut self, owner: Owner, done: Option<Sending>, is_reset: bool) {
+        if let (Owner::Shard(shard), Some(mut done)) = (owner, done)
+            && let Some(token) = done.token
+        {
+            let reset = Err(IoFailure::Os(libc::EPIPE));
+            let result = if is_reset { reset } else { Ok(()) };
+            done.emptied.clear();
+            self.shards[shard].counters.sends += 1;
+            self.finish(shard, token, Outcome::Send(done.emptied, result));
         }
     }
 

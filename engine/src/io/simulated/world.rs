@@ -12,7 +12,7 @@ use super::random::Random;
 use super::{Mailroom, ShardIo};
 use crate::ids::ShardId;
 use crate::io::arena::Arena;
-use crate::io::{Completion, FilePath, Io, IoCounters, Outcome, Token};
+use crate::io::{Completion, Dir, FilePath, Io, IoCounters, Outcome, Token};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -237,6 +237,31 @@ impl World {
             .disk
             .flip_bit(id, block as usize, &mut inner.crash_random);
         true
+    }
+
+    /// A file's bytes as a read would see them; `None` when there is no such file.
+    #[must_use]
+    pub fn content(&self, path: &FilePath) -> Option<Vec<u8>> {
+        let mut inner = self.inner.borrow_mut();
+        let id = inner.disk.find(path)?;
+        let node = inner.disk.node(id);
+        let mut content = Vec::with_capacity(node.bytes as usize);
+        node.read(0, node.bytes, false, &mut |bytes| {
+            content.extend_from_slice(bytes)
+        });
+        Some(content)
+    }
+
+    /// Names of a folder's files as a listing would show them.
+    #[must_use]
+    pub fn names(&self, dir: Dir) -> Vec<String> {
+        let mut inner = self.inner.borrow_mut();
+        inner
+            .disk
+            .list(dir)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect()
     }
 
     /// Holds a lock as another process would.

@@ -381,7 +381,7 @@ impl Preparation {
     /// Takes events of the file table: `Opened` for waiters of kind `Prepare`, and all `Drained`.
     pub fn file_event(&mut self, io: &mut Io, table: &mut FileTable, event: FileEvent) {
         match event {
-            FileEvent::Drained(file) => self.recycling.drained(io, file),
+            FileEvent::Drained(file) => self.recycling.drained(io, file, self.reserved_bytes),
             FileEvent::Opened { waiter, result, .. } => {
                 let (_, slot) = LogKind::parse(waiter).expect("the preparation made this key");
                 let reply = result.map(|(file, bytes)| FileReply::Opened { file, bytes });
@@ -578,3 +578,6 @@ pub(super) fn call_file(io: &mut Io, op: FileOp) -> Result<FileReply, IoFailure>
         other => unreachable!("a file operation was answered by {other:?}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

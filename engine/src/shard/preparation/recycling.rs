@@ -123,8 +123,9 @@ impl Recycling {
         table.retire(io, SegmentFile::index(file.file));
     }
 
-    /// One of a released file's two files has no users any more.
-    pub(super) fn drained(&mut self, io: &mut Io, drained: SegmentFile) {
+    /// One of a released file's two files has no users any more. `reserved_bytes` of the spares'
+    /// share are taken by files made ahead.
+    pub(super) fn drained(&mut self, io: &mut Io, drained: SegmentFile, reserved_bytes: u64) {
         let Some((file, fate)) = self.released.get_mut(&drained.id) else {
             unreachable!("{drained:?} was drained and not released");
         };
@@ -132,7 +133,8 @@ impl Recycling {
             Fate::Draining(2) => *fate = Fate::Draining(1),
             Fate::Draining(_) => {
                 let bytes = spare_bytes(file);
-                let fits = self.spare_bytes + bytes <= self.spare_bytes_max;
+                let held = self.spare_bytes + reserved_bytes;
+                let fits = held + bytes <= self.spare_bytes_max;
                 // A foreign journal's file would be nobody's orphan after a crash: never kept.
                 let is_own = journal_of(file.file) == self.journal;
                 if bytes >= SPARE_BYTES_MIN && fits && is_own {
