@@ -86,7 +86,8 @@ impl Evidence {
     /// Ends the collection: everything at or below the result was resolved.
     #[must_use]
     pub fn resolved_at_least(&mut self, checkpoint_mark: u64) -> u64 {
-        self.headers.sort_unstable_by_key(|header| header.id.sequence);
+        self.headers
+            .sort_unstable_by_key(|header| header.id.sequence);
         self.headers
             .iter()
             .map(|header| header.id.mark)
@@ -159,7 +160,9 @@ pub enum Step {
 /// More commits above the last mark than the window allows: the writer broke its rule, or the
 /// evidence of acknowledged commits is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{found} whole commits lie above the last mark {mark}, at most {COMMITS_IN_FLIGHT_MAX} can")]
+#[error(
+    "{found} whole commits lie above the last mark {mark}, at most {COMMITS_IN_FLIGHT_MAX} can"
+)]
 pub struct WindowBroken {
     /// How many there are.
     pub found: usize,
@@ -211,10 +214,7 @@ impl<'a> Walk<'a> {
     /// The commit of the last step counts.
     pub fn accept(&mut self, header: &FoundHeader) {
         self.next_sequence = header.id.sequence + 1;
-        let next = self
-            .evidence
-            .shape
-            .after(header.id.place, header.length);
+        let next = self.evidence.shape.after(header.id.place, header.length);
         self.expected = Some((next, header.check));
     }
 
@@ -307,7 +307,11 @@ mod tests {
             let mut previous = KEY.seed(0, EPOCH);
             for (index, mark) in marks.iter().enumerate() {
                 let mut table = TableBuilder::default();
-                table.push(Entry::control(Kind::Delete, PartitionHandle(1), 0), &[], &[]);
+                table.push(
+                    Entry::control(Kind::Delete, PartitionHandle(1), 0),
+                    &[],
+                    &[],
+                );
                 let mut commit = vec![0; COMMIT_HEADER_BYTES];
                 commit.extend_from_slice(table.table());
                 commit.resize(4096, 0);

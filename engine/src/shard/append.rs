@@ -72,7 +72,9 @@ impl Shard {
         let Some(slot) = self.partitions.at_mut(number) else {
             return Err(AppendError::UnknownPartition);
         };
-        let appended = slot.partition.append(&mut context, &header, bytes, ticket)?;
+        let appended = slot
+            .partition
+            .append(&mut context, &header, bytes, ticket)?;
         self.counters.copied_bytes += context.copied_bytes;
         self.counters.realigned_bytes += context.realigned_bytes;
         if !appended.is_duplicate {
@@ -118,10 +120,7 @@ impl Shard {
         let Some(slot) = self.partitions.at_mut(number) else {
             return;
         };
-        if !slot
-            .partition
-            .roll_needed(batch_bytes, self.now.wall_ms)
-        {
+        if !slot.partition.roll_needed(batch_bytes, self.now.wall_ms) {
             return;
         }
         let file_bytes = slot.partition.segment_file_bytes(batch_bytes);

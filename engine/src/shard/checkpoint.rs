@@ -281,7 +281,9 @@ impl Checkpointing {
             }
             self.pieces[slot] = None;
             let number = self.number;
-            return CheckpointEnd::Failed(format!("checkpoint {number} was not written: {failure}"));
+            return CheckpointEnd::Failed(format!(
+                "checkpoint {number} was not written: {failure}"
+            ));
         }
         if let Some(piece) = self.pieces[slot].take() {
             self.buffers.give(piece.bytes);
@@ -308,7 +310,9 @@ impl Checkpointing {
                 return CheckpointEnd::DiskFull;
             }
             let number = self.number;
-            return CheckpointEnd::Failed(format!("checkpoint {number} was not written: {failure}"));
+            return CheckpointEnd::Failed(format!(
+                "checkpoint {number} was not written: {failure}"
+            ));
         }
         match self.phase {
             Phase::SyncingIndexes => {
@@ -400,9 +404,9 @@ impl Shard {
         checkpointing.placed_bytes_then = self.counters.placed_bytes;
         checkpointing.builder.clear();
         for (_, slot) in self.partitions.iter_mut() {
-            checkpointing
-                .builder
-                .partition(slot.owner.handle, |out| slot.partition.begin_checkpoint(out));
+            checkpointing.builder.partition(slot.owner.handle, |out| {
+                slot.partition.begin_checkpoint(out)
+            });
         }
         for (owner, entries) in &self.registry {
             for (key, value) in entries {
@@ -474,7 +478,6 @@ impl Shard {
 
     fn release(&mut self, io: &mut Io, release: Release) {
         self.cold.forget_file(release.file.file);
-        self.preparation
-            .release(io, &mut self.table, release.file);
+        self.preparation.release(io, &mut self.table, release.file);
     }
 }

@@ -419,7 +419,9 @@ impl Journal {
                 return WriteEnd::Done;
             }
             self.in_flight -= 1;
-            return WriteEnd::Failed(format!("journal commit {sequence} was not written: {failure}"));
+            return WriteEnd::Failed(format!(
+                "journal commit {sequence} was not written: {failure}"
+            ));
         }
         self.in_flight -= 1;
         if let Some(bytes) = commit.bytes.take() {

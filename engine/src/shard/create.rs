@@ -108,11 +108,7 @@ pub fn export_journal(
 ///
 /// # Errors
 /// When the disk fails.
-pub fn remove_journal(
-    io: &mut Io,
-    setup: &JournalSetup,
-    ring_files: u32,
-) -> Result<(), OpenError> {
+pub fn remove_journal(io: &mut Io, setup: &JournalSetup, ring_files: u32) -> Result<(), OpenError> {
     let rings = (0..ring_files).map(|index| ring_path(setup.id, index));
     let copies = [Copy::A, Copy::B].map(|copy| copy_path(setup.id, copy));
     for path in rings.chain(copies) {

@@ -285,11 +285,7 @@ impl Lists {
     }
 
     /// A partition whose deadline passed.
-    pub(super) fn pop_deadline(
-        &mut self,
-        partitions: &mut Partitions,
-        now_ns: u64,
-    ) -> Option<u32> {
+    pub(super) fn pop_deadline(&mut self, partitions: &mut Partitions, now_ns: u64) -> Option<u32> {
         while self
             .next_deadline_ns()
             .is_some_and(|deadline_ns| deadline_ns <= now_ns)

@@ -57,11 +57,6 @@ impl Shard {
     /// See [`OpenError`]; nothing was changed on disk that a later try would miss.
     pub fn open(io: &mut Io, config: ShardConfig, setup: JournalSetup) -> Result<Self, OpenError> {
         let mut shard = Self::recover(io, config, setup)?;
-        let begun = shard.preparation.begin(io);
-        begun.map_err(|failure| OpenError::Io {
-            object: "segments folder".to_owned(),
-            failure,
-        })?;
         if !shard.was_damaged || is(Bug::OrphansRemovedAfterRot) {
             let mut named: Vec<FileId> = Vec::new();
             for (_, slot) in shard.partitions.iter() {
@@ -133,6 +128,11 @@ impl Shard {
             next_file: head.next_file,
         };
         let mut shard = plan.into_shard(io, config)?;
+        let begun = shard.preparation.begin(io);
+        begun.map_err(|failure| OpenError::Io {
+            object: "segments folder".to_owned(),
+            failure,
+        })?;
         shard.restore(&setup, &content)?;
         let mut replay = Replay::new(setup.id);
         if !head.is_clean {
@@ -433,7 +433,10 @@ fn newest_copy<'a>(
     setup: &JournalSetup,
     copies: &'a [Result<FoundCheckpoint<'a>, CheckpointFault>; 2],
 ) -> Result<&'a FoundCheckpoint<'a>, OpenError> {
-    let newest = copies.iter().flatten().max_by_key(|found| found.head.number);
+    let newest = copies
+        .iter()
+        .flatten()
+        .max_by_key(|found| found.head.number);
     let Some(newest) = newest else {
         let faults = copies.each_ref().map(|copy| match copy {
             Ok(_) => String::new(),
@@ -564,4 +567,3 @@ fn highest_listed(io: &mut Io, journal: JournalId) -> Result<u64, OpenError> {
     let numbers = of_journal.map(|file| file.id.0 & ((1 << 40) - 1));
     Ok(numbers.max().unwrap_or(0))
 }
-

@@ -182,7 +182,11 @@ impl Replay {
         let handle = found.entry.handle;
         let Some(control) = Control::decode(found) else {
             let end = end_of(shard, handle);
-            self.refuse(handle, (end, end), "it has a control record that cannot be read");
+            self.refuse(
+                handle,
+                (end, end),
+                "it has a control record that cannot be read",
+            );
             return;
         };
         match control {

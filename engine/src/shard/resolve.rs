@@ -33,9 +33,7 @@ impl Shard {
                 }
                 end
             }
-            (JournalOp::Sync, Outcome::File(reply)) => {
-                self.journal.sync_ended(io, reply.map(drop))
-            }
+            (JournalOp::Sync, Outcome::File(reply)) => self.journal.sync_ended(io, reply.map(drop)),
             (op, outcome) => {
                 let end = self.checkpointing.op_ended(io, op, outcome);
                 match end {
@@ -224,9 +222,9 @@ impl Shard {
             }
             Some((LogKind::WriteBack | LogKind::Placed | LogKind::WriteIndex, index)) => {
                 let opened = result.map(|(file, _)| file);
-                let end =
-                    self.writes
-                        .opened(io, &mut self.table, &mut self.spare, index, opened);
+                let end = self
+                    .writes
+                    .opened(io, &mut self.table, &mut self.spare, index, opened);
                 self.log_write_ended(io, end);
             }
             Some((kind, index)) => self.query_file_event(io, kind, index, event),

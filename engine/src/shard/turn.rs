@@ -68,10 +68,7 @@ impl Shard {
     }
 
     fn take_deadlines(&mut self) {
-        while let Some(number) = self
-            .lists
-            .pop_deadline(&mut self.partitions, self.now.ns)
-        {
+        while let Some(number) = self.lists.pop_deadline(&mut self.partitions, self.now.ns) {
             self.lists.touch(&mut self.partitions, number);
         }
     }
@@ -236,14 +233,11 @@ impl Shard {
             let handle = slot.owner.handle;
             loop {
                 let room = self.journal.room();
-                let closed = slot
-                    .partition
-                    .close_next(sequence, room, &mut self.entry);
+                let closed = slot.partition.close_next(sequence, room, &mut self.entry);
                 match closed {
                     None => break,
                     Some(Closed::Entry) => {
-                        self.journal
-                            .push_entry(number, &mut self.entry, is_written);
+                        self.journal.push_entry(number, &mut self.entry, is_written);
                     }
                     Some(Closed::Control(control)) => {
                         self.journal
@@ -326,13 +320,7 @@ impl Shard {
         }
     }
 
-    fn write_back_one(
-        &mut self,
-        io: &mut Io,
-        number: u32,
-        need: WriteBackNeed,
-        left: &mut usize,
-    ) {
+    fn write_back_one(&mut self, io: &mut Io, number: u32, need: WriteBackNeed, left: &mut usize) {
         while *left > 0 {
             let Some(slot) = self.partitions.at_mut(number) else {
                 return;
@@ -340,9 +328,7 @@ impl Shard {
             let handle = slot.owner.handle;
             let arena = io.arena();
             let mut kind = LogKind::WriteBack;
-            let mut plan = slot
-                .partition
-                .plan_write_back(arena, need, &mut self.spare);
+            let mut plan = slot.partition.plan_write_back(arena, need, &mut self.spare);
             if plan.is_none() {
                 kind = LogKind::WriteIndex;
                 plan = slot.partition.plan_index_write(arena, &mut self.spare);

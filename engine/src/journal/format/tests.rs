@@ -64,7 +64,11 @@ fn sample() -> Vec<u8> {
     table.push(append, &[descriptor(10), descriptor(15)], &[7, 8, 9]);
     payload.extend_from_slice(&[1; 904]);
     payload.extend_from_slice(&[2; 3192]);
-    table.push(Entry::control(Kind::Registry, PartitionHandle(0), 7), &[], &[]);
+    table.push(
+        Entry::control(Kind::Registry, PartitionHandle(0), 7),
+        &[],
+        &[],
+    );
     payload.extend_from_slice(b"control");
     let mut commit = vec![0; COMMIT_HEADER_BYTES];
     commit.extend_from_slice(table.table());
@@ -171,7 +175,11 @@ fn a_table_that_lies_about_its_payload_is_damage_even_with_a_good_crc() {
     commit.resize(8192, 0);
     // A builder that announced 5000 bytes; the reader sees only what the header claims.
     let mut honest = TableBuilder::default();
-    honest.push(Entry::control(Kind::Registry, PartitionHandle(0), 10), &[], &[]);
+    honest.push(
+        Entry::control(Kind::Registry, PartitionHandle(0), 10),
+        &[],
+        &[],
+    );
     seal_commit(&mut commit, &KEY, &id(), &honest, 0);
     let header = read_header(&commit, &KEY, JournalId(3), &SHAPE, id().place).unwrap();
     assert_eq!(header.content(&commit).map(|_| ()), Err(Damage::Table));

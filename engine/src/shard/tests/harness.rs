@@ -77,7 +77,9 @@ pub(super) fn batch(records: i32, bytes: usize, seed: u64) -> Vec<u8> {
     batch[57..61].copy_from_slice(&records.to_be_bytes());
     let mut state = seed.wrapping_mul(2).wrapping_add(1);
     for byte in &mut batch[61..] {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         *byte = (state >> 56) as u8;
     }
     let crc = record_batch::crc(&batch);
@@ -166,8 +168,7 @@ impl Machine {
         }
         shard.end_turn(&mut self.io);
         shard.drain_events(&mut self.events);
-        self.io
-            .park(shard.next_deadline_ns(), Awaiting::Anything);
+        self.io.park(shard.next_deadline_ns(), Awaiting::Anything);
         for event in self.events.drain(..) {
             match event {
                 Event::AppendAcked(ticket) => {
@@ -212,8 +213,12 @@ impl Machine {
     pub(super) fn append(&mut self, number: u64, bytes: &[u8]) -> Result<Appended, AppendError> {
         let ticket = self.ticket();
         let shard = self.shard.as_mut().unwrap();
-        let appended =
-            shard.append(&mut self.io, handle(number), BatchBytes::Copy(bytes), ticket)?;
+        let appended = shard.append(
+            &mut self.io,
+            handle(number),
+            BatchBytes::Copy(bytes),
+            ticket,
+        )?;
         let mut bytes = bytes.to_vec();
         let epoch = shard.offsets(handle(number)).unwrap().leader_epoch;
         record_batch::patch(&mut bytes, appended.base_offset, epoch);
