@@ -1,1 +1,3 @@
-//! server.
+//! The broker: Kafka's protocol over the Millrace engine, one run per shard.
+
+pub mod config;
