@@ -9,6 +9,7 @@ pub mod io;
 pub mod journal;
 pub mod limits;
 pub mod partition;
+pub mod planted;
 pub mod record_batch;
 pub mod segment;
 pub mod shard;
