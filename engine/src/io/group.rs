@@ -1,8 +1,15 @@
 //! Makes the shards of one process: threads, pinning, rings, mailboxes, the housekeeper.
+//!
+//! [`start_shards`] returns once every shard's ring is up (or says why not); the shards run until
+//! their bodies return. A body gets a [`ShardSeat`]: its `Io`, its mailbox, and the inbox of the
+//! messages that any thread may send with [`ShardGroup::remote`]. A panic on a shard's thread
+//! aborts the process: a shard that is gone would leave acknowledged work undone unseen.
 
 use super::Io;
 use super::mailbox::Mailbox;
+use super::remote::{Remote, RemoteInbox};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What the kernel implementation needs to know.
 #[derive(Clone, Debug)]
@@ -15,27 +22,117 @@ pub struct KernelConfig {
     pub data_dir: PathBuf,
     /// `Dir::Journal`.
     pub journal_dir: PathBuf,
-    /// Capacity of each mailbox.
+    /// Capacity of each mailbox and of each remote inbox.
     pub mailbox_capacity: usize,
 }
 
-/// Runs `body` once per shard, each on its own pinned thread with its own ring, and returns their
-/// results in shard order once all have ended. `body` gets the shard's `Io` and its mailbox.
-///
-/// # Errors
-/// When a ring or the housekeeper cannot be made: says which of seccomp, sysctl, memlock or kernel
-/// version it is, and the fix.
-pub fn run_shards<M, R, F>(config: &KernelConfig, body: F) -> Result<Vec<R>, SetupError>
-where
-    M: Send + 'static,
-    R: Send + 'static,
-    F: Fn(Io, Mailbox<M>) -> R + Send + Sync + 'static,
-{
-    drop(body);
-    todo!("{config:?}")
+/// What a shard's body starts with.
+#[derive(Debug)]
+pub struct ShardSeat<M, T> {
+    /// Its access to the kernel.
+    pub io: Io,
+    /// Messages between shards.
+    pub mailbox: Mailbox<M>,
+    /// Messages from other threads.
+    pub inbox: RemoteInbox<T>,
+    /// What was found and chosen at start.
+    pub report: Arc<SetupReport>,
+}
+
+/// What a human should know about how the shards run on this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SetupReport {
+    /// One sentence each: what was measured, chosen, or could not be had, and what it costs.
+    pub lines: Vec<String>,
 }
 
 /// Why the shards could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct SetupError(pub String);
+
+/// Shards that run.
+#[derive(Debug)]
+pub struct ShardGroup<R, T> {
+    remote: Remote<T>,
+    report: Arc<SetupReport>,
+    threads: Vec<std::thread::JoinHandle<R>>,
+}
+
+impl<R, T: Send + 'static> ShardGroup<R, T> {
+    /// Sends to the shards from any thread.
+    #[must_use]
+    pub fn remote(&self) -> Remote<T> {
+        self.remote.clone()
+    }
+
+    /// What was found and chosen at start.
+    #[must_use]
+    pub fn report(&self) -> &SetupReport {
+        &self.report
+    }
+
+    /// Waits until every body has returned; their results in shard order. Bodies end by their own
+    /// decision, usually because of a message sent with [`Self::remote`].
+    #[must_use]
+    pub fn join(self) -> Vec<R> {
+        let ended = self.threads.into_iter().map(|thread| thread.join());
+        ended
+            .map(|result| result.unwrap_or_else(|_| std::process::abort()))
+            .collect()
+    }
+}
+
+/// Starts one shard per core of `config`, each on its own pinned thread with its own ring, and
+/// runs `body` there. Makes the directories if they are absent.
+///
+/// # Errors
+/// When a directory, a ring or the housekeeper cannot be made: says which of seccomp, sysctl,
+/// memlock, kernel version or file system it is, and the fix.
+pub fn start_shards<M, T, R, F>(
+    config: &KernelConfig,
+    body: F,
+) -> Result<ShardGroup<R, T>, SetupError>
+where
+    M: Send + 'static,
+    T: Send + 'static,
+    R: Send + 'static,
+    F: Fn(ShardSeat<M, T>) -> R + Send + Sync + 'static,
+{
+    drop(body);
+    todo!("{config:?}")
+}
+
+/// [`start_shards`] without messages from outside, then [`ShardGroup::join`].
+///
+/// # Errors
+/// As [`start_shards`].
+pub fn run_shards<M, R, F>(config: &KernelConfig, body: F) -> Result<Vec<R>, SetupError>
+where
+    M: Send + 'static,
+    R: Send + 'static,
+    F: Fn(Io, Mailbox<M>) -> R + Send + Sync + 'static,
+{
+    let group = start_shards(
+        config,
+        move |seat: ShardSeat<M, std::convert::Infallible>| body(seat.io, seat.mailbox),
+    )?;
+    Ok(group.join())
+}
+
+/// Calls `action` on a thread of its own each time the process is asked to end (SIGINT, SIGTERM),
+/// with the count so far: 1 for the first. Typically it sends a stop message over a [`Remote`],
+/// and ends the process at the second.
+///
+/// # Errors
+/// What the operating system says; there may be one such action per process.
+pub fn on_terminate(action: impl FnMut(u32) + Send + 'static) -> std::io::Result<()> {
+    drop(action);
+    todo!()
+}
+
+/// Cores this process may run on, ascending.
+#[must_use]
+pub fn allowed_cores() -> Vec<usize> {
+    todo!()
+}

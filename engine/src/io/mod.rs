@@ -16,6 +16,7 @@ pub mod group;
 mod kernel;
 pub mod mailbox;
 pub mod op;
+pub mod remote;
 pub mod simulated;
 
 use arena::Arena;
@@ -25,6 +26,7 @@ pub use op::{
 };
 
 use crate::ids::ShardId;
+use kernel::signal::Bell;
 
 /// One shard's access to the world. Not `Send`: it lives and dies on its shard's thread.
 #[derive(Debug)]
@@ -187,6 +189,30 @@ impl Io {
     /// Wakes `shard` if it sleeps. Called by mailboxes after they put something in.
     pub fn ring_doorbell(&mut self, shard: ShardId) {
         each!(mut self, io => io.ring_doorbell(shard));
+    }
+
+    /// Whether mail may have come since this was last asked. Clears the bell.
+    fn take_mail_bell(&mut self) -> bool {
+        match &mut self.backend {
+            Backend::Kernel(ring) => ring.take_bell(Bell::Mailbox),
+            Backend::Simulated(_) => true,
+        }
+    }
+
+    /// Whether messages of other threads may have come since this was last asked.
+    fn take_inbox_bell(&mut self) -> bool {
+        match &mut self.backend {
+            Backend::Kernel(ring) => ring.take_bell(Bell::Inbox),
+            Backend::Simulated(_) => true,
+        }
+    }
+
+    /// Keeps this shard from sleeping before it has looked at its inbox again.
+    fn ring_inbox_bell(&mut self) {
+        match &mut self.backend {
+            Backend::Kernel(ring) => ring.ring_own_bell(Bell::Inbox),
+            Backend::Simulated(_) => {}
+        }
     }
 
     /// What this shard did so far.

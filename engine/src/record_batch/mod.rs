@@ -12,6 +12,10 @@
     reason = "these bytes come from the network and from disk"
 )]
 
+pub mod builder;
+pub mod compression;
+pub mod records;
+
 use crate::limits::BATCH_BYTES_MAX;
 use zerocopy::byteorder::big_endian::{I16, I32, I64, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};

@@ -12,6 +12,11 @@
 //! }
 //! ```
 
+pub mod cold_reads;
+pub mod file_table;
+pub mod preparation;
+pub mod token;
+
 use crate::ids::{JournalId, PartitionHandle, ShardId, Ticket};
 use crate::io::{Completion, Io};
 use crate::partition::{

@@ -1,5 +1,7 @@
 //! The seam over the Linux kernel: one io_uring per shard.
 //! (skeleton; see the io helper's work)
+pub(super) mod signal;
+
 use super::arena::Arena;
 use super::op::{
     Completion, DetachedSocket, FileHandle, IoFailure, Op, Outcome, SocketHandle, Token,
@@ -13,6 +15,12 @@ pub(super) struct Ring {}
 macro_rules! skeleton {
     ($name:ident) => {
         impl $name {
+            pub(super) fn take_bell(&mut self, bell: signal::Bell) -> bool {
+                todo!("{bell:?}")
+            }
+            pub(super) fn ring_own_bell(&mut self, bell: signal::Bell) {
+                todo!("{bell:?}")
+            }
             pub(super) fn shard(&self) -> ShardId {
                 todo!()
             }

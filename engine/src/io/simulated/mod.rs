@@ -1,73 +1,219 @@
-//! The seam in memory, driven by a seed.
-//! (skeleton; see the io helper's work)
+//! The seam in memory, driven by a seed: a disk that loses, tears and reorders what was not
+//! flushed, a clock, mailboxes, and a machine that can be killed or cut off at any operation.
+//!
+//! [`World`] is the machine and belongs to a test harness; `ShardIo` is one shard's access to it,
+//! behind [`crate::io::Io`]. Files: `world` (events, crash, restart), `operations` (disk
+//! operations and their faults), `disk` (content), `crash` (what a power cut leaves), `mail`
+//! (mailboxes), `config` (settings and counters), `random`.
+
+mod config;
+mod crash;
+mod disk;
+mod mail;
+pub(super) mod mailbox;
+mod operations;
+mod random;
+#[cfg(test)]
+mod tests;
+mod world;
+
+pub use config::{
+    Crash, DiskConfig, DiskFault, FaultTarget, NetworkConfig, ScriptedFault, WorldConfig,
+    WorldCounters,
+};
+pub use random::Random;
+pub use world::World;
+
 use super::arena::Arena;
 use super::op::{
     Completion, DetachedSocket, FileHandle, IoFailure, Op, Outcome, SocketHandle, Token,
 };
-use super::{Awaiting, IoCounters};
+use super::{Awaiting, Backend, Class, Io, IoCounters};
 use crate::ids::ShardId;
+use mail::Mailroom;
 use std::net::SocketAddr;
+use world::Ready;
 
+/// One shard's access to a [`World`].
 #[derive(Debug)]
-pub struct ShardIo {}
-macro_rules! skeleton {
-    ($name:ident) => {
-        impl $name {
-            pub(super) fn shard(&self) -> ShardId {
-                todo!()
+pub(super) struct ShardIo {
+    world: World,
+    shard: usize,
+    life: u64,
+    /// `None` only while this is dropped.
+    arena: Option<Arena>,
+    /// Completions of operations that were submitted after the machine stopped.
+    stopped: Vec<Completion>,
+}
+
+impl Io {
+    pub(in crate::io) fn simulated(shard: ShardIo) -> Self {
+        Self {
+            backend: Backend::Simulated(Box::new(shard)),
+        }
+    }
+}
+
+impl ShardIo {
+    fn new(world: World, shard: usize, life: u64, arena: Arena) -> Self {
+        Self {
+            world,
+            shard,
+            life,
+            arena: Some(arena),
+            stopped: Vec::new(),
+        }
+    }
+
+    /// Whether this belongs to a process that is no more.
+    fn is_dead(&self) -> bool {
+        let inner = self.world.inner.borrow();
+        inner.is_stopped() || inner.life != self.life
+    }
+
+    pub(super) const fn shard(&self) -> ShardId {
+        ShardId(self.shard as u16)
+    }
+
+    pub(super) fn now_ns(&self) -> u64 {
+        self.world.inner.borrow().look_at_clock()
+    }
+
+    pub(super) fn wall_ms(&self) -> i64 {
+        self.world.inner.borrow().wall_ms()
+    }
+
+    pub(super) fn random_u64(&mut self) -> u64 {
+        if self.is_dead() {
+            return 0;
+        }
+        self.world.inner.borrow_mut().shards[self.shard]
+            .random
+            .bits()
+    }
+
+    pub(super) fn arena(&mut self) -> &mut Arena {
+        self.arena
+            .as_mut()
+            .expect("the arena lives as long as this")
+    }
+
+    pub(super) fn submit(&mut self, token: Token, op: Op) {
+        if self.is_dead() {
+            let outcome = operations::stopped(op);
+            self.stopped.push(Completion { token, outcome });
+            return;
+        }
+        let mut inner = self.world.inner.borrow_mut();
+        inner.shards[self.shard].counters.submitted += 1;
+        match op {
+            Op::Accept { .. } | Op::Receive { .. } | Op::Send { .. } => {
+                let outcome = operations::failed(op, IoFailure::Os(libc::ENOSYS));
+                inner.push_ready(self.shard, Ready::Done(Completion { token, outcome }));
             }
-            pub(super) fn now_ns(&self) -> u64 {
-                todo!()
-            }
-            pub(super) fn wall_ms(&self) -> i64 {
-                todo!()
-            }
-            pub(super) fn random_u64(&mut self) -> u64 {
-                todo!()
-            }
-            pub(super) fn arena(&mut self) -> &mut Arena {
-                todo!()
-            }
-            pub(super) fn submit(&mut self, token: Token, op: Op) {
-                todo!("{token:?} {op:?}")
-            }
-            pub(super) fn cancel(&mut self, token: Token) {
-                todo!("{token:?}")
-            }
-            pub(super) fn poll(&mut self, done: &mut Vec<Completion>) {
-                todo!("{done:?}")
-            }
-            pub(super) fn park(&mut self, deadline_ns: Option<u64>, awaiting: Awaiting) {
-                todo!("{deadline_ns:?} {awaiting:?}")
-            }
-            pub(super) fn call(&mut self, op: Op) -> Outcome {
-                todo!("{op:?}")
-            }
-            pub(super) fn listen(
-                &mut self,
-                address: SocketAddr,
-            ) -> Result<(SocketHandle, SocketAddr), IoFailure> {
-                todo!("{address}")
-            }
-            pub(super) fn detach_socket(&mut self, socket: SocketHandle) -> DetachedSocket {
-                todo!("{socket:?}")
-            }
-            pub(super) fn attach_socket(&mut self, socket: DetachedSocket) -> SocketHandle {
-                todo!("{socket:?}")
-            }
-            pub(super) fn close_socket(&mut self, socket: SocketHandle) {
-                todo!("{socket:?}")
-            }
-            pub(super) fn close_file(&mut self, file: FileHandle) {
-                todo!("{file:?}")
-            }
-            pub(super) fn ring_doorbell(&mut self, shard: ShardId) {
-                todo!("{shard}")
-            }
-            pub(super) fn counters(&self) -> IoCounters {
-                todo!()
+            op => _ = inner.submit_disk(self.shard, token, op, false),
+        }
+    }
+
+    pub(super) fn cancel(&mut self, _token: Token) {}
+
+    pub(super) fn poll(&mut self, done: &mut Vec<Completion>) {
+        done.append(&mut self.stopped);
+        if self.is_dead() {
+            return;
+        }
+        let mut inner = self.world.inner.borrow_mut();
+        while let Some(ready) = inner.shards[self.shard].ready.pop_front() {
+            match ready {
+                Ready::Done(completion) => done.push(completion),
             }
         }
-    };
+    }
+
+    pub(super) fn park(&mut self, deadline_ns: Option<u64>, _awaiting: Awaiting) {
+        if !self.is_dead() {
+            let mut inner = self.world.inner.borrow_mut();
+            inner.set_deadline(self.shard, deadline_ns);
+        }
+    }
+
+    pub(super) fn call(&mut self, op: Op) -> Outcome {
+        if self.is_dead() {
+            return operations::stopped(op);
+        }
+        let token = Token {
+            class: Class::Log,
+            key: u64::MAX,
+        };
+        let on_stop = operations::stop_outcome(&op);
+        let mut inner = self.world.inner.borrow_mut();
+        inner.shards[self.shard].counters.submitted += 1;
+        let id = inner.submit_disk(self.shard, token, op, true);
+        while id.is_some() && !inner.is_stopped() {
+            if let Some((called, outcome)) = inner.called.take() {
+                assert_eq!(Some(called), id, "one call at a time");
+                return outcome;
+            }
+            let happened = inner.step();
+            assert!(
+                happened || inner.is_stopped(),
+                "a called operation never ended"
+            );
+        }
+        drop(inner);
+        on_stop.outcome(self.arena())
+    }
+
+    pub(super) fn listen(
+        &mut self,
+        _address: SocketAddr,
+    ) -> Result<(SocketHandle, SocketAddr), IoFailure> {
+        Err(IoFailure::Os(libc::ENOSYS))
+    }
+
+    pub(super) fn detach_socket(&mut self, socket: SocketHandle) -> DetachedSocket {
+        DetachedSocket::Simulated(u64::from(socket.0))
+    }
+
+    pub(super) fn attach_socket(&mut self, _socket: DetachedSocket) -> SocketHandle {
+        SocketHandle(u32::MAX)
+    }
+
+    pub(super) fn close_socket(&mut self, _socket: SocketHandle) {}
+
+    pub(super) fn close_file(&mut self, file: FileHandle) {
+        if !self.is_dead() {
+            self.world.inner.borrow_mut().close_file(self.shard, file);
+        }
+    }
+
+    pub(super) fn ring_doorbell(&mut self, shard: ShardId) {
+        if !self.is_dead() {
+            let mut inner = self.world.inner.borrow_mut();
+            inner.shards[self.shard].counters.doorbells += 1;
+            inner.ring_doorbell(shard.index());
+        }
+    }
+
+    pub(super) fn counters(&self) -> IoCounters {
+        if self.is_dead() {
+            return IoCounters::default();
+        }
+        self.world.inner.borrow().shards[self.shard].counters
+    }
 }
-skeleton!(ShardIo);
+
+impl Drop for ShardIo {
+    fn drop(&mut self) {
+        self.stopped.clear();
+        let Some(arena) = self.arena.take() else {
+            return;
+        };
+        // A world that is dropped first, or that is borrowed while a panic unwinds, needs none.
+        if arena.used_bytes() == 0
+            && let Ok(mut inner) = self.world.inner.try_borrow_mut()
+        {
+            inner.spare_arenas.push(arena);
+        }
+    }
+}

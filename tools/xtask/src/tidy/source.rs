@@ -1,5 +1,5 @@
-//! Sources as tidy sees them: the lines as written, and the same lines with comments and
-//! literals blanked out, so that a rule about code never trips over a word in a sentence.
+//! Sources as tidy sees them: the lines as written, the code alone and the comments alone, so that
+//! a rule about code never trips over a word in a sentence or in a literal.
 
 use anyhow::{Context, Result};
 use std::fs;
@@ -16,6 +16,8 @@ pub(super) struct SourceFile {
     pub(super) lines: Vec<String>,
     /// Lines with comments, strings and characters replaced by blanks.
     pub(super) code: Vec<String>,
+    /// Lines with everything but comments replaced by blanks.
+    pub(super) comments: Vec<String>,
     /// For each line, whether it is only compiled for tests.
     pub(super) is_test: Vec<bool>,
     /// Made by `cargo xtask codegen`.
@@ -26,16 +28,25 @@ impl SourceFile {
     /// Splits a text.
     pub(super) fn new(path: &str, text: &str) -> Self {
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        let code: Vec<String> = blank_non_code(text).lines().map(str::to_owned).collect();
+        let (code, comments) = split_code(text);
         let is_test = test_lines(path, &code);
         let is_generated = lines.iter().take(3).any(|line| line.contains("@generated"));
         Self {
             path: path.to_owned(),
             lines,
             code,
+            comments,
             is_test,
             is_generated,
         }
+    }
+
+    /// Line numbers (from 1) and code of the lines that are compiled outside tests.
+    pub(super) fn shipped_code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines = self.code.iter().zip(&self.is_test).enumerate();
+        lines
+            .filter(|(_, (_, is_test))| !**is_test)
+            .map(|(at, (code, _))| (at + 1, code.as_str()))
     }
 }
 
@@ -114,24 +125,25 @@ pub(super) fn block_end(code: &[String], start: usize) -> usize {
     code.len().saturating_sub(1)
 }
 
-/// Replaces comments and literals by blanks; line breaks stay.
-fn blank_non_code(text: &str) -> String {
+/// The text's code and its comments, line by line; line breaks stay where they are.
+fn split_code(text: &str) -> (Vec<String>, Vec<String>) {
     let characters: Vec<char> = text.chars().collect();
-    let mut out = String::with_capacity(text.len());
+    let mut code = String::with_capacity(text.len());
+    let mut comments = String::with_capacity(text.len());
     let mut at = 0;
     while at < characters.len() {
         let end = non_code_end(&characters, at);
-        if end > at {
-            for &character in &characters[at..end] {
-                out.push(if character == '\n' { '\n' } else { ' ' });
-            }
-            at = end;
-        } else {
-            out.push(characters[at]);
-            at += 1;
+        let is_comment = end > at && characters[at] == '/';
+        let is_code = end == at;
+        for &character in &characters[at..end.max(at + 1)] {
+            let blank = if character == '\n' { '\n' } else { ' ' };
+            code.push(if is_code { character } else { blank });
+            comments.push(if is_comment { character } else { blank });
         }
+        at = end.max(at + 1);
     }
-    out
+    let lines = |text: &str| text.lines().map(str::to_owned).collect();
+    (lines(&code), lines(&comments))
 }
 
 /// End of the comment or literal that begins at `at`, or `at` when none does.
@@ -215,7 +227,9 @@ mod tests {
     use super::*;
 
     fn code(text: &str) -> String {
-        blank_non_code(text)
+        split_code(text)
+            .0
+            .join(" ")
             .split_whitespace()
             .collect::<Vec<_>>()
             .join(" ")
@@ -235,9 +249,10 @@ mod tests {
 
     #[test]
     fn lines_stay_where_they_are() {
-        let blanked = blank_non_code("a\n\"b\nc\"\nd");
-        assert_eq!(blanked.lines().count(), 4);
-        assert_eq!(blanked.lines().last(), Some("d"));
+        let (code, comments) = split_code("a // x\n\"b\nc\"\nd");
+        assert_eq!(code.len(), 4);
+        assert_eq!(code[3], "d");
+        assert_eq!(comments[0].trim(), "// x");
     }
 
     #[test]
