@@ -84,7 +84,6 @@ pub struct Net {
     large_bytes: usize,
     head_block: Option<ArenaBuf>,
     parts_pool: Vec<Vec<ArenaSlice>>,
-    accept_again: bool,
 }
 
 impl Net {
@@ -103,13 +102,11 @@ impl Net {
             large_bytes: 0,
             head_block: None,
             parts_pool: Vec::new(),
-            accept_again: false,
         }
     }
 
     /// Waits for one connection of `listener`.
-    pub fn arm_accept(&mut self, io: &mut Io, listener: SocketHandle) {
-        self.accept_again = true;
+    pub fn arm_accept(&self, io: &mut Io, listener: SocketHandle) {
         io.submit(token(ACCEPT, 0, 0), Op::Accept { listener });
     }
 
@@ -203,7 +200,7 @@ impl Net {
             return;
         };
         connection.is_sending = false;
-        if result.is_err() || (connection.is_at_end && connection.is_settled()) {
+        if result.is_err() {
             self.close(io, key);
             return;
         }
@@ -331,9 +328,6 @@ impl Net {
                 connection.is_sending = !parts.is_empty();
             }
             if parts.is_empty() {
-                if connection.is_at_end && connection.is_settled() && connection.pending.is_none() {
-                    self.close(io, key);
-                }
                 self.parts_pool.push(parts);
             } else {
                 let socket = connection.socket;

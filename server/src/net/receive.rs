@@ -81,7 +81,7 @@ impl Net {
                 let bytes = FrameBytes::Arena(frame.into_part(SIZE_BYTES..total));
                 return NextFrame::Frame(Frame::Whole(bytes));
             }
-            if total - here >= OUTSTANDING_LARGE {
+            if total - here >= OUTSTANDING_LARGE && !connection.is_at_end {
                 let received = &connection.pending_bytes()[SIZE_BYTES..];
                 match planner.plan(received, size) {
                     LargePlan::NeedMore if received.len() < PREFIX_BYTES_MAX => {}
@@ -92,13 +92,24 @@ impl Net {
                 }
             }
         }
+        if connection.is_at_end {
+            // What is left is no whole frame. Everything asked is answered before closing.
+            if connection.is_settled() {
+                self.close(io, key);
+            }
+            return NextFrame::Wait;
+        }
         self.arm_receive(io, key);
         NextFrame::Wait
     }
 
     /// Gives a large frame its memory and receives the rest of it, or waits for memory.
     fn begin_large(&mut self, io: &mut Io, key: ConnectionKey, size: usize, plan: LargePlan) {
-        let room = self.limits.large_bytes_max.saturating_sub(self.large_bytes);
+        // One alone is always let in, however small the bound.
+        let room = match self.large_bytes {
+            0 => usize::MAX,
+            used => self.limits.large_bytes_max.saturating_sub(used),
+        };
         let Some(connection) = self.get(key) else {
             return;
         };
@@ -205,7 +216,7 @@ impl Net {
                     connection.block_bytes = BLOCK_BYTES_MIN;
                 }
                 connection.received(buf.freeze());
-                self.progressed(io, key, bytes);
+                self.progressed(key, bytes);
             }
             Ok(Received::Buffer(mut buf, added)) => {
                 connection.last_active_ns = now_ns;
@@ -219,12 +230,12 @@ impl Net {
                     connection.block_bytes = 0;
                 }
                 connection.spare = (buf.spare() >= SPARE_MIN).then_some(buf);
-                self.progressed(io, key, added as usize);
+                self.progressed(key, added as usize);
             }
         }
     }
 
-    fn progressed(&mut self, io: &mut Io, key: ConnectionKey, bytes: usize) {
+    fn progressed(&mut self, key: ConnectionKey, bytes: usize) {
         if bytes > 0 {
             self.want_ready(key);
             return;
@@ -232,9 +243,7 @@ impl Net {
         // The end of the stream: answer what was asked, then close.
         if let Some(connection) = self.get(key) {
             connection.is_at_end = true;
-            if connection.is_settled() {
-                self.close(io, key);
-            }
+            self.want_ready(key);
         }
     }
 

@@ -41,17 +41,57 @@ impl Topic {
     }
 }
 
+/// What Metadata calls a broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its id.
+    pub id: i32,
+    /// Where clients reach it.
+    pub host: String,
+    /// Where clients reach it.
+    pub port: u16,
+}
+
 /// All topics at one moment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Catalog {
     /// Rises with every change.
     pub version: u64,
+    /// The cluster's id.
+    pub cluster_id: Arc<str>,
+    /// The nodes: one, or one for each shard.
+    pub nodes: Arc<[Node]>,
     by_name: BTreeMap<Arc<str>, Arc<Topic>>,
     found_by_name: FxHashMap<Arc<str>, Arc<Topic>>,
     by_id: FxHashMap<TopicId, Arc<Topic>>,
 }
 
+impl Default for Catalog {
+    fn default() -> Self {
+        Self {
+            version: 0,
+            cluster_id: Arc::from(""),
+            nodes: Arc::from([]),
+            by_name: BTreeMap::new(),
+            found_by_name: FxHashMap::default(),
+            by_id: FxHashMap::default(),
+        }
+    }
+}
+
 impl Catalog {
+    /// The node that a shard is known as.
+    #[must_use]
+    pub fn node_of(&self, shard: ShardId) -> Option<&Node> {
+        self.nodes.get(shard.index()).or_else(|| self.nodes.first())
+    }
+
+    /// The node in whose name cluster-wide changes are answered: the lowest.
+    #[must_use]
+    pub fn controller_id(&self) -> i32 {
+        self.nodes.first().map_or(-1, |node| node.id)
+    }
+
     /// The topic called `name`.
     #[must_use]
     pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {

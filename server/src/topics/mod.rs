@@ -4,4 +4,5 @@
 pub mod catalog;
 pub mod controller;
 pub mod name;
+pub mod planning;
 pub mod record;
