@@ -80,7 +80,8 @@ impl Timers {
     }
 
     fn pop_due(&mut self, now_ns: u64) -> Option<Timer> {
-        self.next_ns().filter(|deadline_ns| *deadline_ns <= now_ns)?;
+        self.next_ns()
+            .filter(|deadline_ns| *deadline_ns <= now_ns)?;
         self.0.pop().map(|Reverse((_, timer))| timer)
     }
 }
@@ -175,7 +176,10 @@ impl BrokerShard {
         let shards = parts.shared.shards;
         let settings = &parts.shared.settings;
         let controller = (me == ShardId(0)).then(|| {
-            let own = parts.engine.registry().filter(|(owner, ..)| *owner == PartitionHandle(0));
+            let own = parts
+                .engine
+                .registry()
+                .filter(|(owner, ..)| *owner == PartitionHandle(0));
             Controller::new(
                 Arc::clone(settings),
                 shards,
@@ -257,11 +261,18 @@ impl BrokerShard {
         if self.net.has_ready() {
             return;
         }
-        let deadlines =
-            [self.engine.next_deadline_ns(), self.timers.next_ns(), self.retry_ns(), self.sweep_ns()];
+        let deadlines = [
+            self.engine.next_deadline_ns(),
+            self.timers.next_ns(),
+            self.retry_ns(),
+            self.sweep_ns(),
+        ];
         let deadline = deadlines.into_iter().flatten().min();
-        let awaiting =
-            if self.engine.is_awaiting_disk() { Awaiting::Disk } else { Awaiting::Anything };
+        let awaiting = if self.engine.is_awaiting_disk() {
+            Awaiting::Disk
+        } else {
+            Awaiting::Anything
+        };
         self.io.park(deadline, awaiting);
     }
 
@@ -334,12 +345,14 @@ impl BrokerShard {
             }
             Mail::Closed(peers) => {
                 if let Some(acceptor) = &mut self.acceptor {
-                    peers.into_iter().for_each(|peer| acceptor.closed(from, peer));
+                    peers
+                        .into_iter()
+                        .for_each(|peer| acceptor.closed(from, peer));
                 }
             }
-            Mail::Hello(hello) => self.control(|controller, random| {
-                controller.hello(from, *hello, random)
-            }),
+            Mail::Hello(hello) => {
+                self.control(|controller, random| controller.hello(from, *hello, random))
+            }
             Mail::Catalog(catalog) => self.hold_catalog(catalog),
             Mail::CatalogHeld(version) => {
                 self.control(|controller, random| controller.held(version, random));
@@ -569,9 +582,18 @@ impl BrokerShard {
     }
 
     /// A partition's place and topic.
-    pub(crate) fn find(&self, topic: &str, index: i32) -> Result<(PartitionPlace, &Topic), ErrorCode> {
-        let topic = self.catalog.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        let place = topic.partition(index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    pub(crate) fn find(
+        &self,
+        topic: &str,
+        index: i32,
+    ) -> Result<(PartitionPlace, &Topic), ErrorCode> {
+        let topic = self
+            .catalog
+            .topic(topic)
+            .ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        let place = topic
+            .partition(index)
+            .ok_or(ErrorCode::UnknownTopicOrPartition)?;
         Ok((place, topic))
     }
 
@@ -597,7 +619,11 @@ impl BrokerShard {
         bytes: &[u8],
     ) {
         if let Err(error) = written {
-            log::error!("response to {:?} version {}: {error}", head.api, head.version);
+            log::error!(
+                "response to {:?} version {}: {error}",
+                head.api,
+                head.version
+            );
             self.close(head.connection);
             return;
         }

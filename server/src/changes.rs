@@ -60,7 +60,11 @@ impl BrokerShard {
         for (key, value) in puts {
             let wanted = ticket(Waiting::Controller, CONTROLLER_KEY, 0);
             let owner = PartitionHandle(0);
-            if self.engine.registry_put(owner, &key, value.as_deref(), wanted).is_err() {
+            if self
+                .engine
+                .registry_put(owner, &key, value.as_deref(), wanted)
+                .is_err()
+            {
                 refused += 1;
             }
         }
@@ -127,7 +131,10 @@ impl BrokerShard {
     /// Uses a new catalog, gives its settings to this shard's partitions, and says so.
     pub(crate) fn hold_catalog(&mut self, catalog: Arc<Catalog>) {
         for topic in catalog.topics() {
-            let is_same = self.catalog.topic(&topic.name).is_some_and(|old| Arc::ptr_eq(old, topic));
+            let is_same = self
+                .catalog
+                .topic(&topic.name)
+                .is_some_and(|old| Arc::ptr_eq(old, topic));
             if is_same {
                 continue;
             }

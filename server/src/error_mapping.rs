@@ -69,7 +69,9 @@ pub const fn explanation(error: ErrorCode) -> Option<&'static str> {
             "the records are not exactly one batch of format version 2 that this topic may take",
         ),
         ErrorCode::CorruptMessage => Some("the batch does not match its checksum or length"),
-        ErrorCode::MessageTooLarge => Some("the batch is larger than the topic's max.message.bytes"),
+        ErrorCode::MessageTooLarge => {
+            Some("the batch is larger than the topic's max.message.bytes")
+        }
         ErrorCode::KafkaStorageError => {
             Some("the shard does not take appends: its disk is full or failed, or memory is short")
         }

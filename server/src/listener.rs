@@ -69,7 +69,11 @@ impl Acceptor {
         if open >= self.connections_max || from_there >= self.per_ip_max {
             return None;
         }
-        let fewest = self.connections.iter().enumerate().min_by_key(|(_, open)| **open);
+        let fewest = self
+            .connections
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, open)| **open);
         let index = fewest.map(|(index, _)| index)?;
         self.connections[index] += 1;
         self.per_ip.insert(peer, from_there + 1);
@@ -112,7 +116,10 @@ impl BrokerShard {
     }
 
     fn accepted(&mut self, socket: SocketHandle, peer: IpAddr) {
-        let admitted = self.acceptor.as_mut().and_then(|acceptor| acceptor.admit(peer));
+        let admitted = self
+            .acceptor
+            .as_mut()
+            .and_then(|acceptor| acceptor.admit(peer));
         match admitted {
             None => {
                 log::warn!("connection from {peer} refused: too many connections");
@@ -176,7 +183,10 @@ mod tests {
         let one = IpAddr::from([10, 0, 0, 1]);
         let other = IpAddr::from([10, 0, 0, 2]);
         let given: Vec<_> = (0..3).map(|_| acceptor.admit(one)).collect();
-        assert_eq!(given, [Some(ShardId(0)), Some(ShardId(1)), Some(ShardId(0))]);
+        assert_eq!(
+            given,
+            [Some(ShardId(0)), Some(ShardId(1)), Some(ShardId(0))]
+        );
         assert_eq!(acceptor.admit(one), None, "three from one address");
         assert_eq!(acceptor.admit(other), Some(ShardId(1)));
         assert_eq!(acceptor.admit(other), None, "four in all");

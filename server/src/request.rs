@@ -1,7 +1,7 @@
 //! One request on its way through the broker.
 
 use crate::net::{ConnectionKey, FrameBytes, SlotId};
-use crate::protocol::{ApiKey, DecodeError, Message, RequestHeader, Reader, decode_request};
+use crate::protocol::{ApiKey, DecodeError, Message, Reader, RequestHeader, decode_request};
 
 /// Where a response goes, and how it is written.
 #[derive(Clone, Copy, Debug)]

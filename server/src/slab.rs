@@ -124,7 +124,10 @@ mod tests {
         let second = slab.insert("b").unwrap();
         assert_eq!(slab.get_mut(first), None);
         assert_eq!(slab.remove(first), None);
-        assert_eq!(slab.get_mut(SlabKey::from_bits(second.to_bits())), Some(&mut "b"));
+        assert_eq!(
+            slab.get_mut(SlabKey::from_bits(second.to_bits())),
+            Some(&mut "b")
+        );
         assert_eq!(slab.len(), 1);
     }
 }

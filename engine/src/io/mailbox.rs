@@ -20,8 +20,9 @@ enum Inner<M> {
     Simulated(SimMailbox<M>),
 }
 
-/// This shard's ends of its queues with every shard, itself included.
-struct Pairs<M> {
+/// One shard's ends of its queues with every shard, itself included. `Send`, unlike a mailbox:
+/// the shard's own thread makes it one.
+pub(super) struct Pairs<M> {
     to: Vec<rtrb::Producer<M>>,
     from: Vec<rtrb::Consumer<M>>,
     /// The sender that `receive` starts with.
@@ -29,23 +30,10 @@ struct Pairs<M> {
 }
 
 impl<M: Send + 'static> Mailbox<M> {
-    /// Mailboxes of all shards of a group, in shard order.
-    pub(super) fn kernel(shards: usize, capacity: usize) -> Vec<Self> {
-        let mut to: Vec<Vec<_>> = (0..shards).map(|_| Vec::with_capacity(shards)).collect();
-        let mut from: Vec<Vec<_>> = (0..shards).map(|_| Vec::with_capacity(shards)).collect();
-        for to in &mut to {
-            for from in &mut from {
-                let (producer, consumer) = rtrb::RingBuffer::new(capacity);
-                to.push(producer);
-                from.push(consumer);
-            }
+    pub(super) const fn kernel(pairs: Pairs<M>) -> Self {
+        Self {
+            inner: Inner::Kernel(pairs),
         }
-        to.into_iter()
-            .zip(from)
-            .map(|(to, from)| Self {
-                inner: Inner::Kernel(Pairs { to, from, first: 0 }),
-            })
-            .collect()
     }
 
     /// A shard's mailbox in a simulated world.
@@ -87,6 +75,23 @@ impl<M: Send + 'static> Mailbox<M> {
 }
 
 impl<M> Pairs<M> {
+    /// The ends of all shards of a group, in shard order.
+    pub(super) fn connected(shards: usize, capacity: usize) -> Vec<Self> {
+        let mut to: Vec<Vec<_>> = (0..shards).map(|_| Vec::with_capacity(shards)).collect();
+        let mut from: Vec<Vec<_>> = (0..shards).map(|_| Vec::with_capacity(shards)).collect();
+        for to in &mut to {
+            for from in &mut from {
+                let (producer, consumer) = rtrb::RingBuffer::new(capacity);
+                to.push(producer);
+                from.push(consumer);
+            }
+        }
+        let pairs = to.into_iter().zip(from);
+        pairs
+            .map(|(to, from)| Self { to, from, first: 0 })
+            .collect()
+    }
+
     /// Whether everything was taken.
     fn receive(&mut self, limit: usize, out: &mut Vec<(ShardId, M)>) -> bool {
         let senders = self.from.len();

@@ -13,11 +13,17 @@
 
 pub mod arena;
 pub mod group;
+mod housekeeper;
 mod kernel;
 pub mod mailbox;
 pub mod op;
+pub mod probe;
+mod random;
 pub mod remote;
 pub mod simulated;
+mod terminate;
+#[cfg(test)]
+pub(crate) mod test_dir;
 
 use arena::Arena;
 pub use op::{

@@ -5,636 +5,124 @@
 //! not needed any more stays as cache until the shard asks for memory back.
 //!
 //! Offsets of one partition, always in this order:
-//! `log_start <= last_stable <= high_watermark <= closed_end <= log_end`, and `durable_end` (end of
-//! what has been resolved) apart from the high watermark.
+//! `log_start <= last_stable <= high_watermark <= log_end`, and `closed_end` (taken into a commit)
+//! and `durable_end` (end of what has been resolved) apart from the high watermark, which they
+//! equal or exceed for the class `Disk` and may trail for relaxed classes.
 
-use crate::ids::{FileId, PartitionHandle, Ticket, TopicId};
-use crate::io::arena::{Arena, ArenaBuf, ArenaSlice};
-use crate::record_batch::Header;
+mod append;
+mod closing;
+mod leader_epochs;
+mod log_offsets;
+mod placing;
+mod producers;
+mod read;
+mod replay;
+mod retention;
+mod state;
+mod tail;
+mod types;
+mod wire;
+mod write_back;
+
+pub use types::*;
+
+use crate::ids::{FileId, Ticket};
+use crate::limits::BLOCK_BYTES;
+use crate::segment::Segment;
+use crate::segment::file_format::SegmentIdentity;
+use crate::segment::granules::GranuleOwner;
+use leader_epochs::LeaderEpochs;
+use producers::Producers;
+use std::collections::VecDeque;
 use std::ops::Range;
+use tail::Tail;
 
-/// When an append is acknowledged; `millrace.durability`.
+/// An end of the log: offset and log position (see `segment`), both exclusive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// After its commit is on stable storage.
-    #[default]
-    Disk,
-    /// After its commit was written, before it was flushed.
-    Written,
-    /// At once; committed within `flush_messages` / `flush_ms`.
-    Memory,
-    /// At once, and nothing is kept.
-    Null,
+struct End {
+    offset: i64,
+    position: u64,
 }
 
-/// Settings of one partition; may change while it lives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartitionConfig {
-    /// When appends are acknowledged.
-    pub durability: Durability,
-    /// `segment.bytes`: ceiling of a segment.
-    pub segment_bytes: u64,
-    /// `segment.ms`: a segment older than this rolls at the next append.
-    pub segment_ms: i64,
-    /// `retention.bytes`, -1 for none.
-    pub retention_bytes: i64,
-    /// `retention.ms`, -1 for none.
-    pub retention_ms: i64,
-    /// `flush.messages` (relaxed classes).
-    pub flush_messages: u64,
-    /// `flush.ms` (relaxed classes), at most 1000.
-    pub flush_ms: u64,
-    /// `max.message.bytes`: largest batch.
-    pub batch_bytes_max: u32,
-    /// `producer.id.expiration.ms`.
-    pub producer_expiration_ms: i64,
-}
-
-/// Everything needed to create a partition.
-#[derive(Clone, Debug)]
-pub struct PartitionSpec {
-    /// Its handle.
-    pub handle: PartitionHandle,
-    /// Its topic.
-    pub topic_id: TopicId,
-    /// Its index in the topic.
-    pub index: i32,
-    /// Its settings.
-    pub config: PartitionConfig,
-}
-
-/// The offsets of a partition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LogOffsets {
-    /// First offset that may be read.
-    pub log_start: i64,
-    /// End for read_committed readers, exclusive.
-    pub last_stable: i64,
-    /// End for read_uncommitted readers, exclusive.
-    pub high_watermark: i64,
-    /// End of what is on stable storage, exclusive.
-    pub durable_end: i64,
-    /// The offset the next record will get.
-    pub log_end: i64,
-    /// The current leader epoch.
-    pub leader_epoch: i32,
-}
-
-/// A batch's bytes on their way in.
-#[derive(Debug)]
-pub enum BatchBytes<'a> {
-    /// To be copied into the partition's chunk.
-    Copy(&'a [u8]),
-    /// Received into a buffer of its own whose address has the remainder modulo 4096 that
-    /// `append_remainder` gave: becomes part of the tail without a copy (its first and last
-    /// partial blocks apart).
-    Slab(ArenaBuf),
-}
-
-/// A finished append.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Appended {
-    /// Offset of the first record.
-    pub base_offset: i64,
-    /// Offset behind the last record.
-    pub end_offset: i64,
-    /// The batch had been appended before (same producer, epoch and sequence); nothing was added.
-    /// Its event, if it is not yet resolved, still comes.
-    pub is_duplicate: bool,
-    /// It is acknowledged by this return already (relaxed classes, resolved duplicates).
-    pub is_acked: bool,
-}
-
-/// Why an append was refused. Nothing was added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AppendError {
-    /// No memory: try again when some came back.
-    #[error("no memory for {bytes} bytes")]
-    NoMemory {
-        /// Bytes asked for.
-        bytes: usize,
-    },
-    /// The producer's sequence does not follow.
-    #[error("producer {producer_id}: base sequence {base_sequence}, expected {expected}")]
-    OutOfOrderSequence {
-        /// Producer id.
-        producer_id: i64,
-        /// What the batch says.
-        base_sequence: i32,
-        /// What would follow.
-        expected: i32,
-    },
-    /// The producer's epoch is older than one seen.
-    #[error("producer {producer_id}: epoch {epoch} is older than {current}")]
-    ProducerFenced {
-        /// Producer id.
-        producer_id: i64,
-        /// What the batch says.
-        epoch: i16,
-        /// The newest epoch.
-        current: i16,
-    },
-    /// The batch is a duplicate older than the batches remembered.
-    #[error(
-        "producer {producer_id}: sequence {base_sequence} is older than the batches remembered"
-    )]
-    DuplicateSequence {
-        /// Producer id.
-        producer_id: i64,
-        /// What the batch says.
-        base_sequence: i32,
-    },
-    /// Larger than `max.message.bytes` or than a segment may be.
-    #[error("batch of {bytes} bytes is above {max}")]
-    TooLarge {
-        /// Its size.
-        bytes: usize,
-        /// The bound.
-        max: usize,
-    },
-    /// The disk is full; reads go on.
-    #[error("no disk space can be prepared")]
-    DiskFull,
-    /// The shard stopped after a failed durable write, or is shutting down; reads go on.
-    #[error("the shard does not take appends any more")]
-    Stopped,
-    /// No such partition on this shard.
-    #[error("no such partition on this shard")]
-    UnknownPartition,
-    /// A range was fenced after corruption; `millrace log accept-loss` gives it up.
-    #[error("the partition is fenced after corruption")]
-    Fenced,
-}
-
-/// Up to where a reader may see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadBound {
-    /// High watermark.
-    HighWatermark,
-    /// Last stable offset.
-    LastStable,
-    /// Log end (embedders, tools; never Kafka consumers).
-    LogEnd,
-}
-
-/// What a reader wants.
+/// A batch that was appended and is not yet resolved.
 #[derive(Clone, Copy, Debug)]
-pub struct ReadRequest {
-    /// First offset wanted; the batch that contains it comes whole.
-    pub offset: i64,
-    /// Bytes at most; the first batch comes even if it is larger, unless this is 0.
-    pub bytes_max: usize,
-    /// Up to where.
-    pub bound: ReadBound,
+struct Batch {
+    base_offset: i64,
+    end_offset: i64,
+    position: u64,
+    bytes: u32,
+    base_sequence: i32,
+    producer_id: i64,
+    producer_epoch: i16,
+    attributes: i16,
+    max_timestamp: i64,
+    ticket: Ticket,
+    appended_ns: u64,
 }
 
-/// Why a read was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// Below the log start or above the log end.
-    #[error("offset {offset} is outside [{log_start}, {log_end}]")]
-    OutOfRange {
-        /// What was asked.
-        offset: i64,
-        /// First readable offset.
-        log_start: i64,
-        /// Log end.
-        log_end: i64,
-    },
-    /// Stored bytes failed their check; never served.
-    #[error("stored bytes at offset {offset} are corrupt")]
-    Corrupt {
-        /// First offset of the fenced range.
-        offset: i64,
-    },
-    /// The disk failed to read.
-    #[error("the disk failed to read: {0}")]
-    Io(crate::io::IoFailure),
-    /// No memory for a disk read now.
-    #[error("no memory for a disk read")]
-    NoMemory,
-    /// No such partition on this shard.
-    #[error("no such partition on this shard")]
-    UnknownPartition,
-}
-
-/// Whole batches, in order, as they go on the wire.
-#[derive(Debug, Default)]
-pub struct ReadBatches {
-    /// The bytes; concatenated they are whole batches.
-    pub parts: Vec<ArenaSlice>,
-    /// Their sum.
-    pub bytes: usize,
-    /// First offset behind them (where the next read goes on).
-    pub next_offset: i64,
-}
-
-/// What a planned read needs.
-#[derive(Debug)]
-pub enum ReadPlan {
-    /// All in memory (also when there is nothing to read yet: no parts).
-    Ready(ReadBatches),
-    /// A stretch of a segment file, granule-aligned except at the stretch's known end.
-    Disk(DiskRead),
-    /// The index of a sealed segment is not in memory: read it (all of it, from the `.idx` file),
-    /// give it to `index_loaded` and plan again.
-    Index(IndexRead),
-}
-
-/// A cold read: the shard reads `range`, checks it with `check_granules`, and asks for the
-/// batches in it with `batches_in`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DiskRead {
-    /// Which segment file.
-    pub file: FileId,
-    /// Its generation when planned.
-    pub generation: u32,
-    /// Block-aligned byte range of the file, beginning at a granule.
-    pub range: Range<u64>,
-    /// The offset wanted.
-    pub offset: i64,
-    /// End of the file's records within `range` (not behind `range.end`, not aligned).
-    pub data_end: u64,
-    /// Checksum of the last granule up to `data_end`, when that granule is not yet complete.
-    pub tail_crc: Option<u32>,
-}
-
-/// A read of a sealed segment's `.idx` file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IndexRead {
-    /// Which segment file's index.
-    pub file: FileId,
-    /// Its generation when planned.
-    pub generation: u32,
-    /// Block-aligned byte range, always the whole file.
-    pub range: Range<u64>,
-}
-
-/// Which file of a segment a write goes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriteTarget {
-    /// The `.seg` file.
-    Records,
-    /// The `.idx` file.
-    Index,
-}
-
-/// A write to a segment file, planned by the partition, done by the shard, always durable.
-#[derive(Debug)]
-pub struct SegmentWrite {
-    /// Which segment file.
-    pub file: FileId,
-    /// Its generation.
-    pub generation: u32,
-    /// `.seg` or `.idx`.
-    pub target: WriteTarget,
-    /// Block-aligned.
-    pub position: u64,
-    /// Block-aligned slices.
-    pub parts: Vec<ArenaSlice>,
-    /// Sum of the slices, at most `WRITE_BYTES_MAX`.
-    pub bytes: u64,
-    /// The partition's name for it, given back to `write_done`.
-    pub id: u64,
-}
-
-/// What a batch in a placed range was, for replay (inline batches say it themselves).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BatchDescriptor {
-    /// First offset.
-    pub base_offset: i64,
-    /// Last offset, inclusive.
-    pub last_offset: i64,
-    /// Bytes.
-    pub bytes: u32,
-    /// Largest timestamp.
-    pub max_timestamp: i64,
-    /// Producer id or -1.
-    pub producer_id: i64,
-    /// Producer epoch.
-    pub producer_epoch: i16,
-    /// First sequence or -1.
-    pub base_sequence: i32,
-    /// The batch's attribute bits.
-    pub attributes: i16,
-}
-
-/// A stretch of whole batches taken into a commit.
-///
-/// Bytes `[position, position + length)` of the segment, of which `placed` (whole blocks, may
-/// begin before `position` at its block's start; empty when all is inline) is in the file already
-/// and the rest, `inline`, goes into the commit. `image` are the bytes from `position`'s block
-/// start up to `position`, present when a checkpoint made it due and `position` is not aligned.
-///
-/// The shard keeps one and lets `close_next` fill it again and again, so that its vectors are
-/// allocated once; it copies the slices into the commit before it closes the next.
-#[derive(Debug)]
-pub struct ClosedEntry {
-    /// Whose.
-    pub handle: PartitionHandle,
-    /// Commit that held the partition's entry before this one, 0 for none.
-    pub previous_sequence: u64,
-    /// First offset.
-    pub base_offset: i64,
-    /// End offset, exclusive.
-    pub end_offset: i64,
-    /// Leader epoch.
-    pub leader_epoch: i32,
-    /// Segment file.
-    pub file: FileId,
-    /// Its generation.
-    pub generation: u32,
-    /// First byte in the segment file.
-    pub position: u64,
-    /// Bytes in all.
-    pub length: u64,
-    /// Placed range in the file.
-    pub placed: Range<u64>,
-    /// One checksum per granule that `placed` touches, in order; replay needs them to go on with
-    /// the granule checksums without reading the placed bytes. At most 1025.
-    pub placed_crcs: Vec<u32>,
-    /// Descriptors of all batches of the entry when `placed` is not empty; else empty.
-    pub descriptors: Vec<BatchDescriptor>,
-    /// Tail image.
-    pub image: Option<ArenaSlice>,
-    /// Inline bytes, in order: those of `[position, position + length)` not in `placed`.
-    pub inline: Vec<ArenaSlice>,
-    /// Relaxed classes: an offset no exposed record lies at or above until the next commit.
-    pub ceiling: Option<i64>,
-}
-
-impl Default for ClosedEntry {
-    fn default() -> Self {
-        Self {
-            handle: PartitionHandle(0),
-            previous_sequence: 0,
-            base_offset: 0,
-            end_offset: 0,
-            leader_epoch: 0,
-            file: FileId(0),
-            generation: 0,
-            position: 0,
-            length: 0,
-            placed: 0..0,
-            placed_crcs: Vec::new(),
-            descriptors: Vec::new(),
-            image: None,
-            inline: Vec::new(),
-            ceiling: None,
-        }
+impl Batch {
+    const fn end(&self) -> u64 {
+        self.position + self.bytes as u64
     }
 }
 
-/// A change of a partition that goes into a commit as a control record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Control {
-    /// The segment takes no more; `length` is its exact end (a position of the file).
-    Seal {
-        /// Which file.
-        file: FileId,
-        /// Its generation.
-        generation: u32,
-        /// Exact end.
-        length: u64,
-        /// Offset behind its last record.
-        end_offset: i64,
-    },
-    /// A new active segment, empty.
-    Roll {
-        /// Which file.
-        file: FileId,
-        /// Its generation.
-        generation: u32,
-        /// Offset its first record will have at least.
-        base_offset: i64,
-        /// Size the file may grow to, identity block included.
-        file_bytes: u64,
-        /// Wall clock of the roll.
-        created_ms: i64,
-    },
-    /// The log begins at this offset.
-    LogStart {
-        /// New log start.
-        offset: i64,
-    },
-    /// Records from `start_offset` on have this leader epoch.
-    LeaderEpoch {
-        /// The epoch.
-        epoch: i32,
-        /// Its first offset.
-        start_offset: i64,
-    },
-    /// The range failed its checks and is never served.
-    Quarantine {
-        /// The fenced offsets.
-        fence: Fence,
-    },
-    /// The fenced range was given up for lost: readers skip it, appends go on.
-    AcceptLoss {
-        /// The fenced offsets.
-        fence: Fence,
-    },
-}
-
-/// Offsets that are not served because their stored bytes failed a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fence {
-    /// First offset.
-    pub start_offset: i64,
-    /// End offset, exclusive.
-    pub end_offset: i64,
-    /// The partition takes no appends until the loss is accepted (damage found by recovery at the
-    /// log's end). Rot found by a cold read only stops readers of the range.
-    pub stops_appends: bool,
-}
-
-/// What `close_next` put into the commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Closed {
-    /// The scratch entry was filled.
-    Entry,
-    /// A control record.
-    Control(Control),
-}
-
-/// Tickets that became due; reused from call to call, the caller drains it.
-#[derive(Debug, Default)]
-pub struct Acks {
-    /// Appends that are acknowledged.
-    pub appends: Vec<Ticket>,
-    /// Control changes that are durable.
-    pub controls: Vec<Ticket>,
-}
-
-/// A segment file the partition needs no more. It is free for others only when the rules of
-/// release (both checkpoints past it, nothing in flight, no reader) are met; the shard sees to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReleasedFile {
-    /// Which file.
-    pub file: FileId,
-    /// The generation it had here.
-    pub generation: u32,
-    /// Bytes of records and identity in it.
-    pub bytes: u64,
-    /// Its prepared (zero-filled, synced) size.
-    pub prepared: u64,
-}
-
-/// A file for the next active segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NewSegment {
-    /// Its id. The file itself may come later: nothing is written before `set_prepared`.
-    pub file: FileId,
-    /// Its generation: 0 for a new file, one more at each reuse.
-    pub generation: u32,
-    /// Size it may grow to, identity block included; at least what `segment_file_bytes` says for
-    /// the batch that made the roll necessary.
-    pub file_bytes: u64,
-    /// Prepared (zero-filled, synced) size already there: the whole size for a recycled file.
-    pub prepared: u64,
-}
-
-/// File space that should be prepared next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpaceWanted {
-    /// Which file.
-    pub file: FileId,
-    /// Its generation.
-    pub generation: u32,
-    /// Prepared so far (0: the file must be created first).
-    pub from: u64,
-    /// Up to where, exclusive; block-aligned.
-    pub to: u64,
-    /// Appended bytes already wait for it.
-    pub is_urgent: bool,
-}
-
-/// Both clocks of a turn, read once by the shard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Now {
-    /// Monotonic.
-    pub ns: u64,
-    /// Wall clock, as Kafka timestamps.
-    pub wall_ms: i64,
-}
-
-/// What an append may use.
-#[derive(Debug)]
-pub struct AppendContext<'a> {
-    /// The shard's memory.
-    pub arena: &'a mut Arena,
-    /// The time.
-    pub now: Now,
-    /// Bytes the append copied in user space are added here.
-    pub copied_bytes: u64,
-    /// Of those, bytes copied because a slab did not fit its place.
-    pub realigned_bytes: u64,
-}
-
-/// Vectors that come back from finished writes and reads, so that plans allocate nothing after
-/// warm-up.
-#[derive(Debug, Default)]
-pub struct SpareVecs {
-    spare: Vec<Vec<ArenaSlice>>,
-}
-
-impl SpareVecs {
-    /// Takes an empty vector.
-    #[must_use]
-    pub fn take(&mut self) -> Vec<ArenaSlice> {
-        self.spare.pop().unwrap_or_default()
-    }
-
-    /// Gives one back; what it still holds is dropped.
-    pub fn give(&mut self, mut parts: Vec<ArenaSlice>) {
-        parts.clear();
-        if self.spare.len() < 256 && parts.capacity() > 0 {
-            self.spare.push(parts);
-        }
-    }
-}
-
-/// When pending bytes are worth a placed write.
+/// What one commit took of the partition.
 #[derive(Clone, Copy, Debug)]
-pub struct PlacingRule {
-    /// Pending bytes from which a run is placed at once (`placed_bytes_min` when the device is
-    /// busy or the journal more than half full, else 512 KiB).
-    pub bytes_min: u64,
-    /// Coalesced bytes of a run at most; a single larger batch is a run of its own.
-    pub bytes_max: u64,
-    /// A batch larger than this cannot go inline and is placed whatever `bytes_min` says.
-    pub inline_bytes_max: u64,
+struct Commit {
+    sequence: u64,
+    end: End,
+    batch_count: usize,
+    ceiling: Option<i64>,
 }
 
-/// How eagerly write-back is planned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriteBackNeed {
-    /// Only writes of at least 64 KiB (or the end of a sealed segment).
-    Full,
-    /// Any whole blocks: the journal or memory is short.
-    Any,
+/// Whole batches that go to their place in the segment before their entry is closed.
+#[derive(Debug)]
+struct Run {
+    /// Log positions of the batches.
+    start: u64,
+    end: u64,
+    batch_count: usize,
+    /// Whole blocks that are placed.
+    blocks: Range<u64>,
+    /// Up to where writes were planned.
+    planned_to: u64,
+    writes_in_flight: u32,
+    /// Granule pieces of `blocks` from `start` on.
+    crcs: Vec<u32>,
 }
 
-/// An append entry as replay found it in a commit.
+/// A planned write.
 #[derive(Clone, Debug)]
-pub struct ReplayEntry<'a> {
-    /// Sequence of the commit.
-    pub sequence: u64,
-    /// First offset.
-    pub base_offset: i64,
-    /// End offset, exclusive.
-    pub end_offset: i64,
-    /// Leader epoch.
-    pub leader_epoch: i32,
-    /// Segment file.
-    pub file: FileId,
-    /// Its generation.
-    pub generation: u32,
-    /// First byte in the segment file.
-    pub position: u64,
-    /// Bytes in all.
-    pub length: u64,
-    /// Placed range in the file.
-    pub placed: Range<u64>,
-    /// As closed.
-    pub placed_crcs: &'a [u32],
-    /// As closed.
-    pub descriptors: &'a [BatchDescriptor],
-    /// Tail image; empty for none.
-    pub image: &'a [u8],
-    /// Inline bytes, one behind the other.
-    pub inline: &'a [u8],
-    /// As closed.
-    pub ceiling: Option<i64>,
+struct InFlight {
+    id: u64,
+    kind: WriteKind,
+    /// Log positions; block-aligned start, exact end. Empty for an index write.
+    range: Range<u64>,
 }
 
-/// Why a commit's content could not be replayed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReplayError {
-    /// No memory: perform write-back, evict, and replay the same entry again (nothing was added).
-    #[error("no memory for {bytes} bytes")]
-    NoMemory {
-        /// Bytes asked for.
-        bytes: usize,
-    },
-    /// The entry does not continue what came before it.
-    #[error("partition {handle:?}: {problem}")]
-    Mismatch {
-        /// Whose.
-        handle: PartitionHandle,
-        /// What does not fit.
-        problem: String,
-    },
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WriteKind {
+    Placed,
+    WriteBack,
+    Index { file: FileId, blocks_end: u32 },
 }
 
-/// State bytes of a checkpoint that cannot be understood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("partition state is damaged at byte {at} of {bytes}")]
-pub struct StateError {
-    /// Where decoding stopped.
-    pub at: usize,
-    /// How many bytes there were.
-    pub bytes: usize,
+/// Bytes of commits from `sequence` on end at log position `end`.
+#[derive(Clone, Copy, Debug)]
+struct Unwritten {
+    sequence: u64,
+    start: u64,
+    end: u64,
+}
+
+/// Up to where the log can be read from disk, and what checks the incomplete granule there.
+#[derive(Clone, Copy, Debug, Default)]
+struct DiskEnd {
+    position: u64,
+    /// Checksum of the last granule up to `position`, if that is inside of one.
+    crc: u32,
+    /// The offset there, if `position` is known to be between two batches.
+    offset: Option<i64>,
 }
 
 /// One partition's log.
@@ -644,521 +132,192 @@ pub struct StateError {
 /// time, `write_done` for every planned write. A failed write is never reported: the shard stops.
 #[derive(Debug)]
 pub struct Partition {
-    _private: (),
+    spec: PartitionSpec,
+    /// Oldest first; the last one is active unless it is sealed.
+    segments: VecDeque<Segment>,
+    tail: Tail,
+
+    appended: End,
+    closed: End,
+    resolved: End,
+    high_watermark: End,
+    log_start: i64,
+    /// The log start as of the closed end, and as last asked for.
+    closed_log_start: i64,
+    asked_log_start: i64,
+
+    /// Batches above the resolved end; of these, from the front, how many are in commits, in
+    /// commits that were written, and acknowledged.
+    batches: VecDeque<Batch>,
+    closed_count: usize,
+    written_count: usize,
+    exposed_count: usize,
+    commits: VecDeque<Commit>,
+    pending_controls: VecDeque<(Control, Ticket)>,
+    closed_controls: VecDeque<(u64, Control, Ticket)>,
+    /// Tickets of duplicates of batches that are not acknowledged yet, with their end offsets.
+    duplicates: Vec<(i64, Ticket)>,
+
+    producers: Producers,
+    leader_epochs: LeaderEpochs,
+    closed_epoch: i32,
+    fences: Vec<Fence>,
+    released: Vec<ReleasedFile>,
+
+    /// Ceilings of relaxed classes: as of the closed end, and up to where records may be exposed.
+    closed_ceiling: i64,
+    durable_ceiling: i64,
+
+    runs: VecDeque<Run>,
+    spare_crcs: Vec<u32>,
+    in_flight: Vec<InFlight>,
+    next_write_id: u64,
+    /// Written log positions: everything below `written_end`, and these ranges above it.
+    written_end: u64,
+    written_ranges: Vec<Range<u64>>,
+    unwritten: VecDeque<Unwritten>,
+    disk_end: DiskEnd,
+    /// Checksum of the closed end's granule up to the closed end.
+    sum: u32,
+    /// Checksum of the closed end's partial block, as of the last checkpoint or eviction.
+    tail_block_crc: u32,
+    image_due: bool,
+    checkpoint_end: Option<u64>,
+    is_changed: bool,
+    is_recovering: bool,
+    last_sequence: u64,
+
+    rate: append::Rate,
 }
 
 /// Life, settings, offsets.
-#[expect(unused_variables, clippy::todo, reason = "signatures first")]
 impl Partition {
     /// A new, empty partition: all offsets 0, leader epoch 0, no segment, no memory.
     #[must_use]
     pub fn new(spec: PartitionSpec) -> Self {
-        todo!()
+        Self {
+            spec,
+            segments: VecDeque::new(),
+            tail: Tail::default(),
+            appended: End::default(),
+            closed: End::default(),
+            resolved: End::default(),
+            high_watermark: End::default(),
+            log_start: 0,
+            closed_log_start: 0,
+            asked_log_start: 0,
+            batches: VecDeque::new(),
+            closed_count: 0,
+            written_count: 0,
+            exposed_count: 0,
+            commits: VecDeque::new(),
+            pending_controls: VecDeque::new(),
+            closed_controls: VecDeque::new(),
+            duplicates: Vec::new(),
+            producers: Producers::default(),
+            leader_epochs: LeaderEpochs::new(),
+            closed_epoch: 0,
+            fences: Vec::new(),
+            released: Vec::new(),
+            closed_ceiling: 0,
+            durable_ceiling: 0,
+            runs: VecDeque::new(),
+            spare_crcs: Vec::new(),
+            in_flight: Vec::new(),
+            next_write_id: 1,
+            written_end: 0,
+            written_ranges: Vec::new(),
+            unwritten: VecDeque::new(),
+            disk_end: DiskEnd::default(),
+            sum: 0,
+            tail_block_crc: 0,
+            image_due: false,
+            checkpoint_end: None,
+            is_changed: true,
+            is_recovering: false,
+            last_sequence: 0,
+            rate: append::Rate::default(),
+        }
     }
 
     /// Who it is and its settings.
     #[must_use]
-    pub fn spec(&self) -> &PartitionSpec {
-        todo!()
+    pub const fn spec(&self) -> &PartitionSpec {
+        &self.spec
     }
 
     /// Gives it other settings; they hold from the next append on.
     pub fn configure(&mut self, config: PartitionConfig) {
-        todo!()
-    }
-
-    /// Its offsets.
-    #[must_use]
-    pub fn offsets(&self) -> LogOffsets {
-        todo!()
-    }
-
-    /// Offset behind the last record taken into a commit.
-    #[must_use]
-    pub fn closed_end(&self) -> i64 {
-        todo!()
+        self.spec.config = config;
     }
 
     /// Bytes of all segments (records, not identities or padding).
     #[must_use]
     pub fn log_bytes(&self) -> u64 {
-        todo!()
+        self.segments.iter().map(Segment::record_bytes).sum()
     }
 
     /// All segment files that belong to it, oldest first: for reference counting, deletion of the
     /// partition and the recovery of the file table.
     pub fn files(&self) -> impl Iterator<Item = ReleasedFile> + '_ {
-        std::iter::empty()
+        self.segments.iter().map(Segment::released)
     }
 
     /// Moves files that retention or an advanced log start set free into `out`. They are not read
     /// or planned for any more; operations in flight on them may still complete.
     pub fn take_released(&mut self, out: &mut Vec<ReleasedFile>) {
-        todo!()
+        out.append(&mut self.released);
+    }
+
+    fn active(&self) -> Option<&Segment> {
+        self.segments.back().filter(|segment| !segment.is_sealed)
+    }
+
+    /// Number of the segment that holds log position `position` (its end included).
+    fn segment_at(&self, position: u64) -> Option<usize> {
+        let behind = self.segments.partition_point(|s| s.start <= position);
+        behind.checked_sub(1)
+    }
+
+    fn segment_of_file(&self, file: FileId, generation: u32) -> Option<usize> {
+        let is_it = |s: &Segment| s.file == file && s.generation == generation;
+        self.segments.iter().rposition(is_it)
+    }
+
+    const fn owner(&self, segment: &Segment) -> GranuleOwner {
+        GranuleOwner {
+            topic_id: self.spec.topic_id,
+            index: self.spec.index,
+            file: segment.file,
+            generation: segment.generation,
+        }
+    }
+
+    const fn identity(&self, segment: &Segment) -> SegmentIdentity {
+        SegmentIdentity {
+            topic_id: self.spec.topic_id,
+            index: self.spec.index,
+            handle: self.spec.handle,
+            file: segment.file,
+            generation: segment.generation,
+            base_offset: segment.base_offset,
+            created_ms: segment.created_ms,
+        }
+    }
+
+    const fn next_write_id(&mut self) -> u64 {
+        let id = self.next_write_id;
+        self.next_write_id += 1;
+        id
     }
 }
 
-/// Append.
-#[expect(unused_variables, clippy::todo, reason = "signatures first")]
-impl Partition {
-    /// The address remainder modulo 4096 a slab should have to be appended next without a copy
-    /// (if nothing is appended before it).
-    #[must_use]
-    pub fn append_remainder(&self) -> usize {
-        todo!()
-    }
-
-    /// Whether `roll` must come before a batch of `batch_bytes` is appended: no active segment, no
-    /// room in it, or it is older than `segment.ms`.
-    #[must_use]
-    pub fn roll_needed(&self, batch_bytes: usize, wall_ms: i64) -> bool {
-        todo!()
-    }
-
-    /// Size the next segment's file should be able to grow to, given `segment.bytes` and that it
-    /// must take a batch of `batch_bytes`. Identity block included, block-aligned.
-    #[must_use]
-    pub fn segment_file_bytes(&self, batch_bytes: usize) -> u64 {
-        todo!()
-    }
-
-    /// Seals the active segment (if any) and makes `segment` the active one. The control records
-    /// come from `close_next` in their place. Afterwards `roll_needed` is false for a batch that
-    /// fits `segment.file_bytes`.
-    pub fn roll(&mut self, segment: NewSegment, wall_ms: i64) {
-        todo!()
-    }
-
-    /// Seals the active segment without a new one (the next append needs a roll).
-    pub fn seal(&mut self) {
-        todo!()
-    }
-
-    /// Appends one whole checked batch: checks its producer, gives it offsets and leader epoch (in
-    /// place), and puts it in the tail. On `Ok` without `is_acked`, `ticket` comes back exactly
-    /// once from `resolve` or `written`. The shard has checked before that it does not stop, that
-    /// there is disk space, and that no roll is needed.
-    ///
-    /// # Errors
-    /// Nothing was added; a slab is dropped.
-    pub fn append(
-        &mut self,
-        context: &mut AppendContext<'_>,
-        header: &Header,
-        bytes: BatchBytes<'_>,
-        ticket: Ticket,
-    ) -> Result<Appended, AppendError> {
-        todo!()
-    }
-
-    /// Says that the file's first `end` bytes are prepared: zero-filled and synced. A file that is
-    /// not (any more) ours is ignored. Writes are planned only into prepared space.
-    pub fn set_prepared(&mut self, file: FileId, end: u64) {
-        todo!()
-    }
-
-    /// The next stretch to prepare, by rate, at most one per partition; `None` when enough is
-    /// there. The shard remembers what it began; the answer is the same until `set_prepared`.
-    #[must_use]
-    pub fn space_wanted(&self, now: Now) -> Option<SpaceWanted> {
-        todo!()
-    }
-
-    /// Appended bytes (and identity blocks) that have no prepared place yet; admission counts
-    /// their sum against the ballast.
-    #[must_use]
-    pub fn unprepared_bytes(&self) -> u64 {
-        todo!()
-    }
+/// Start of the block that holds `position`.
+const fn block_start(position: u64) -> u64 {
+    position - position % BLOCK_BYTES
 }
 
-/// Placing, closing, resolving.
-#[expect(unused_variables, clippy::todo, reason = "signatures first")]
-impl Partition {
-    /// The next placed write, if the rule asks for one and prepared space allows it. Call until
-    /// `None`. Its batches (and all behind them) are not closed before `write_done` came for all
-    /// writes of their run.
-    pub fn plan_placed(
-        &mut self,
-        arena: &mut Arena,
-        rule: &PlacingRule,
-        spare: &mut SpareVecs,
-    ) -> Option<SegmentWrite> {
-        todo!()
-    }
-
-    /// A planned write (placed, write-back or index) completed whole and is durable.
-    pub fn write_done(&mut self, id: u64) {
-        todo!()
-    }
-
-    /// When the partition wants a commit: `Some(0)` at once, `Some(ns)` at that monotonic time
-    /// (relaxed classes), `None` when it has nothing it could close.
-    #[must_use]
-    pub fn close_deadline_ns(&self) -> Option<u64> {
-        todo!()
-    }
-
-    /// Takes the next control record or the next stretch of whole batches into commit `sequence`.
-    /// Call until `None`; then the partition has nothing more that fits or may be closed. All that
-    /// one commit takes must be closed with the same, ever rising sequence.
-    ///
-    /// `bytes_max` bounds image and inline bytes together (a batch that does not fit waits for the
-    /// next commit). `entry` is overwritten when `Closed::Entry` is returned. Offsets up to
-    /// `entry.end_offset` are part of the closed state from then on, as are index, granule
-    /// checksums and producers: `encode_state` includes them.
-    pub fn close_next(
-        &mut self,
-        sequence: u64,
-        bytes_max: usize,
-        entry: &mut ClosedEntry,
-    ) -> Option<Closed> {
-        todo!()
-    }
-
-    /// Commit `sequence` (and all before it) was written, not necessarily flushed: class `Written`
-    /// is acknowledged. Returns whether the high watermark moved.
-    pub fn written(&mut self, sequence: u64, acks: &mut Acks) -> bool {
-        todo!()
-    }
-
-    /// Commit `sequence` and all before it are on stable storage: acknowledges, applies control
-    /// records (log start), lets write-back go on. Returns whether the high watermark moved.
-    pub fn resolve(&mut self, sequence: u64, acks: &mut Acks) -> bool {
-        todo!()
-    }
-
-    /// The shard stopped: all tickets that will never be acknowledged.
-    pub fn fail(&mut self, failed: &mut Acks) {
-        todo!()
-    }
-
-    /// Whether anything is pending or closed and not resolved.
-    #[must_use]
-    pub fn is_awaiting_commit(&self) -> bool {
-        todo!()
-    }
-
-    /// The partial block at the log's end is on disk only and the next entry (or write-back) needs
-    /// it: read exactly this and give it to `tail_block_loaded`. `None` when not needed.
-    #[must_use]
-    pub fn tail_block_wanted(&self) -> Option<DiskRead> {
-        todo!()
-    }
-
-    /// Takes the tail block. Until then `close_next` returns no entry.
-    ///
-    /// # Errors
-    /// `Corrupt`: its bytes fail their checksum; the partition is fenced for appends.
-    pub fn tail_block_loaded(
-        &mut self,
-        read: &DiskRead,
-        block: ArenaSlice,
-    ) -> Result<(), ReadError> {
-        todo!()
-    }
-}
-
-/// Control changes.
-#[expect(unused_variables, clippy::todo, reason = "signatures first")]
-impl Partition {
-    /// Asks for a new log start; it holds when its commit resolves (`Acks::controls`).
-    ///
-    /// # Errors
-    /// The high watermark when `offset` is below 0 or above it.
-    pub fn advance_log_start(&mut self, offset: i64, ticket: Ticket) -> Result<(), i64> {
-        todo!()
-    }
-
-    /// Records appended from here on have leader epoch `epoch` (higher than the present one).
-    pub fn raise_epoch(&mut self, epoch: i32) {
-        todo!()
-    }
-
-    /// KIP-320: the largest epoch not above `epoch` with the end offset of that epoch. `None` for
-    /// an epoch above the present one.
-    #[must_use]
-    pub fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
-        todo!()
-    }
-
-    /// Fences a range: reads in it answer `Corrupt`, appends `Fenced` if it stops appends. Holds
-    /// at once; a control record makes it durable.
-    pub fn fence(&mut self, fence: Fence) {
-        todo!()
-    }
-
-    /// Gives all fenced ranges up for lost.
-    pub fn accept_loss(&mut self, ticket: Ticket) {
-        todo!()
-    }
-
-    /// The fenced ranges.
-    #[must_use]
-    pub fn fences(&self) -> &[Fence] {
-        todo!()
-    }
-
-    /// Where retention by time and size would move the log start: give it to `advance_log_start`.
-    /// Whole sealed segments below the high watermark only. Seals an expired active segment first
-    /// (hence `&mut`), as Kafka rolls it.
-    pub fn apply_retention(&mut self, wall_ms: i64) -> Option<i64> {
-        todo!()
-    }
-
-    /// Forgets producers that were silent for `producer.id.expiration.ms` and, beyond `keep_max`,
-    /// the longest silent ones. Returns how many remain.
-    pub fn expire_producers(&mut self, wall_ms: i64, keep_max: usize) -> usize {
-        todo!()
-    }
-}
-
-/// Checkpoint and write-back.
-#[expect(unused_variables, clippy::todo, reason = "signatures first")]
-impl Partition {
-    /// Appends the state as of the closed end to `out` and makes a tail image due for the next
-    /// entry. Call it for all partitions in one turn (S = last sequence given to any of them);
-    /// then let `plan_write_back` run until `is_checkpoint_flushed` and resolved >= S, write the
-    /// record with these bytes, and call `end_checkpoint`. One checkpoint at a time.
-    pub fn begin_checkpoint(&mut self, out: &mut Vec<u8>) {
-        todo!()
-    }
-
-    /// Whether all bytes up to the checkpoint's end are in the segment files. True without a
-    /// checkpoint.
-    #[must_use]
-    pub fn is_checkpoint_flushed(&self) -> bool {
-        todo!()
-    }
-
-    /// The checkpoint is durable (both copies).
-    pub fn end_checkpoint(&mut self) {
-        todo!()
-    }
-
-    /// Whether something closed since the last checkpoint began (the state bytes would differ), so
-    /// that an unchanged partition can be skipped or its old bytes reused.
-    #[must_use]
-    pub fn is_changed(&self) -> bool {
-        todo!()
-    }
-
-    /// The next write-back: resolved bytes only, whole blocks that gained bytes (a partial last
-    /// block, zero-padded from a copy, only for a checkpoint or at the end of a sealed segment),
-    /// never over placed blocks or writes in flight, oldest first, at most 1 MiB. A checkpoint
-    /// that waits makes any size worth it. Call until `None`, bounded by the shard's depth.
-    pub fn plan_write_back(
-        &mut self,
-        arena: &mut Arena,
-        need: WriteBackNeed,
-        spare: &mut SpareVecs,
-    ) -> Option<SegmentWrite> {
-        todo!()
-    }
-
-    /// The next write to an `.idx` file: full blocks of the active segment's index, or the rest of
-    /// a sealed one's whose records are all written.
-    pub fn plan_index_write(
-        &mut self,
-        arena: &mut Arena,
-        spare: &mut SpareVecs,
-    ) -> Option<SegmentWrite> {
-        todo!()
-    }
-
-    /// Sequence of the oldest commit with bytes that are not yet in a segment: what write-back is
-    /// ordered by.
-    #[must_use]
-    pub fn oldest_unwritten_sequence(&self) -> Option<u64> {
-        todo!()
-    }
-
-    /// Bytes appended and not yet in segments.
-    #[must_use]
-    pub fn unwritten_bytes(&self) -> u64 {
-        todo!()
-    }
-
-    /// Writes in flight (any kind).
-    #[must_use]
-    pub fn writes_in_flight(&self) -> usize {
-        todo!()
-    }
-
-    /// Arena memory held, in whole blocks.
-    #[must_use]
-    pub fn memory_bytes(&self) -> usize {
-        todo!()
-    }
-
-    /// Gives up cached tail bytes that are in segments, oldest first, until `bytes` are freed or
-    /// nothing more can be; `usize::MAX` also gives up the chunk of an idle partition. Returns
-    /// bytes freed.
-    pub fn evict(&mut self, bytes: usize) -> usize {
-        todo!()
-    }
-
-    /// Gives up the indexes of sealed segments that are in their `.idx` files. Returns bytes freed.
-    pub fn evict_indexes(&mut self) -> usize {
-        todo!()
-    }
-}
-
-/// Reading.
-#[expect(unused_variables, clippy::todo, reason = "signatures first")]
-impl Partition {
-    /// Plans a read: from memory at once, or what to read from disk.
-    ///
-    /// # Errors
-    /// `OutOfRange`, or `Corrupt` for an offset in a fenced range.
-    pub fn plan_read(
-        &self,
-        request: &ReadRequest,
-        spare: &mut SpareVecs,
-    ) -> Result<ReadPlan, ReadError> {
-        todo!()
-    }
-
-    /// Checks what a disk read brought against the granule checksums. `parts` are the bytes of
-    /// `read.range`, in order; every part but the last is whole granules.
-    ///
-    /// # Errors
-    /// `Corrupt` (with the first damaged offset; the range is fenced by this call, with its
-    /// control record) or `OutOfRange` when the segment is gone.
-    pub fn check_granules(
-        &mut self,
-        read: &DiskRead,
-        parts: &[ArenaSlice],
-    ) -> Result<(), ReadError> {
-        todo!()
-    }
-
-    /// The batches `request` wants out of checked bytes (`parts` as for `check_granules`).
-    ///
-    /// # Errors
-    /// As `plan_read`; `Corrupt` also for bytes that passed their check and are no batches.
-    pub fn batches_in(
-        &self,
-        read: &DiskRead,
-        parts: &[ArenaSlice],
-        request: &ReadRequest,
-        spare: &mut SpareVecs,
-    ) -> Result<FoundBatches, ReadError> {
-        todo!()
-    }
-
-    /// Takes the index of a sealed segment from its `.idx` file's bytes.
-    ///
-    /// # Errors
-    /// `Corrupt` when it fails its checks.
-    pub fn index_loaded(
-        &mut self,
-        read: &IndexRead,
-        parts: &[ArenaSlice],
-    ) -> Result<(), ReadError> {
-        todo!()
-    }
-
-    /// Where to look for the first record at or after `timestamp_ms`; `Err` when a sealed
-    /// segment's index must be loaded first.
-    ///
-    /// # Errors
-    /// The index to load.
-    pub fn search_timestamp(
-        &self,
-        timestamp_ms: i64,
-    ) -> Result<crate::shard::TimestampSearch, IndexRead> {
-        todo!()
-    }
-
-    /// Largest timestamp of the log and the base offset of the batch that holds it.
-    #[must_use]
-    pub fn max_timestamp(&self) -> Option<(i64, i64)> {
-        todo!()
-    }
-}
-
-/// What `batches_in` found.
-#[derive(Debug)]
-pub enum FoundBatches {
-    /// Batches, at least one (or none because the bound or a fence lies right there).
-    Found(ReadBatches),
-    /// The first batch is longer than what was read: read this instead.
-    NeedMore(DiskRead),
-}
-
-/// Recovery.
-#[expect(unused_variables, clippy::todo, reason = "signatures first")]
-impl Partition {
-    /// A partition from the state bytes of a checkpoint (as `begin_checkpoint` wrote them, spec
-    /// and settings included). Everything up to its end counts as written.
-    ///
-    /// # Errors
-    /// The bytes are damaged.
-    pub fn restore(state: &[u8]) -> Result<Self, StateError> {
-        todo!()
-    }
-
-    /// Applies an append entry of a commit: offsets, index, checksums, producers; inline bytes go
-    /// to the tail to be written back, placed ones count as written. Entries come in order, those
-    /// of the checkpoint skipped.
-    ///
-    /// # Errors
-    /// `NoMemory` (write back, evict, try again) or `Mismatch`.
-    pub fn replay_entry(
-        &mut self,
-        arena: &mut Arena,
-        entry: &ReplayEntry<'_>,
-    ) -> Result<(), ReplayError> {
-        todo!()
-    }
-
-    /// Applies a control record of a commit.
-    ///
-    /// # Errors
-    /// `Mismatch`.
-    pub fn replay_control(&mut self, sequence: u64, control: &Control) -> Result<(), ReplayError> {
-        todo!()
-    }
-
-    /// Ends replay, before the recovery checkpoint and before anything is read or appended. After
-    /// an unclean stop the leader epoch rises by one and a relaxed partition goes on at its
-    /// ceiling. Then perform `plan_write_back` until the checkpoint is flushed as always.
-    pub fn finish_recovery(&mut self, is_clean: bool) {
-        todo!()
-    }
-}
-
-impl Control {
-    /// Appends its bytes to `out`, at most 64.
-    #[expect(unused_variables, clippy::todo, reason = "signatures first")]
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        todo!()
-    }
-
-    /// Reads it back.
-    ///
-    /// # Errors
-    /// The bytes are no control record.
-    #[expect(unused_variables, clippy::todo, reason = "signatures first")]
-    pub fn decode(bytes: &[u8]) -> Result<Self, StateError> {
-        todo!()
-    }
-}
-
-impl PartitionSpec {
-    /// Appends its bytes to `out` (for the record that creates a partition).
-    #[expect(unused_variables, clippy::todo, reason = "signatures first")]
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        todo!()
-    }
-
-    /// Reads it back and how many bytes it took.
-    ///
-    /// # Errors
-    /// The bytes are no spec.
-    #[expect(unused_variables, clippy::todo, reason = "signatures first")]
-    pub fn decode(bytes: &[u8]) -> Result<(Self, usize), StateError> {
-        todo!()
-    }
+/// End of the last block that holds a byte below `position`.
+const fn block_end(position: u64) -> u64 {
+    position.next_multiple_of(BLOCK_BYTES)
 }

@@ -14,6 +14,7 @@
 
 pub mod cold_reads;
 pub mod file_table;
+pub mod identity;
 pub mod preparation;
 pub mod token;
 

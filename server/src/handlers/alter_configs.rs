@@ -4,9 +4,8 @@ use super::create_topics::ask_controller;
 use crate::broker::BrokerShard;
 use crate::net::FrameBytes;
 use crate::protocol::ErrorCode;
-use crate::protocol::messages::{
-    AlterConfigsRequest, AlterConfigsResponse, AlterConfigsResourceResponse,
-};
+use crate::protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
+use crate::protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 use crate::request::{Refusal, Request, RequestHead, decode_again};
 use crate::topics::controller::{ConfigChange, Job, JobReply};
 use crate::topics::planning::Outcome;
@@ -23,7 +22,10 @@ pub const BROKER: i8 = 4;
 /// Bytes that are no such request.
 pub fn handle(broker: &mut BrokerShard, request: &Request<'_>) -> Result<(), Refusal> {
     let asked: AlterConfigsRequest<'_> = request.decode()?;
-    let resources = asked.resources.iter().filter(|resource| resource.resource_type == TOPIC);
+    let resources = asked
+        .resources
+        .iter()
+        .filter(|resource| resource.resource_type == TOPIC);
     let topics = resources.map(|resource| {
         let set = resource.configs.iter().map(|config| {
             ConfigChange::Set(config.name.to_owned(), config.value.map(str::to_owned))
@@ -66,14 +68,22 @@ pub fn said<'a>(
     outcomes: &mut impl Iterator<Item = &'a Outcome>,
 ) -> (i16, Option<Cow<'a, str>>) {
     if resource_type == TOPIC {
-        return outcomes.next().map_or((ErrorCode::UnknownServerError.code(), None), |outcome| {
-            (outcome.error.code(), outcome.message.as_deref().map(Cow::Borrowed))
-        });
+        return outcomes
+            .next()
+            .map_or((ErrorCode::UnknownServerError.code(), None), |outcome| {
+                (
+                    outcome.error.code(),
+                    outcome.message.as_deref().map(Cow::Borrowed),
+                )
+            });
     }
     let message = if resource_type == BROKER {
         "broker settings are fixed while it runs; change them in its configuration and restart"
     } else {
         "only topics have settings that can be changed"
     };
-    (ErrorCode::InvalidRequest.code(), Some(Cow::Borrowed(message)))
+    (
+        ErrorCode::InvalidRequest.code(),
+        Some(Cow::Borrowed(message)),
+    )
 }

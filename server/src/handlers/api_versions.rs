@@ -4,7 +4,8 @@
 use super::APIS;
 use crate::broker::BrokerShard;
 use crate::protocol::ErrorCode;
-use crate::protocol::messages::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
+use crate::protocol::messages::api_versions_response::ApiVersion;
+use crate::protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use crate::request::{Refusal, Request, RequestHead};
 
 /// Handles the request.

@@ -3,9 +3,8 @@
 use super::create_topics::ask_controller;
 use crate::broker::BrokerShard;
 use crate::net::FrameBytes;
-use crate::protocol::messages::{
-    CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopicResult,
-};
+use crate::protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
+use crate::protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
 use crate::request::{Refusal, Request, RequestHead, decode_again};
 use crate::topics::controller::{Job, JobReply};
 use std::borrow::Cow;
@@ -18,7 +17,10 @@ pub fn handle(broker: &mut BrokerShard, request: &Request<'_>) -> Result<(), Ref
     let asked: CreatePartitionsRequest<'_> = request.decode()?;
     let topics = asked.topics.iter().map(|topic| {
         let assignments = topic.assignments.as_ref().map(|assignments| {
-            assignments.iter().map(|assignment| assignment.broker_ids.to_vec()).collect()
+            assignments
+                .iter()
+                .map(|assignment| assignment.broker_ids.to_vec())
+                .collect()
         });
         (topic.name.to_owned(), topic.count, assignments)
     });
@@ -34,13 +36,15 @@ fn finish(broker: &mut BrokerShard, head: &RequestHead, frame: &FrameBytes, repl
     let Ok(asked) = decode_again::<CreatePartitionsRequest<'_>>(frame) else {
         return;
     };
-    let results = asked.topics.iter().zip(&reply.outcomes).map(|(topic, outcome)| {
-        CreatePartitionsTopicResult {
+    let results = asked
+        .topics
+        .iter()
+        .zip(&reply.outcomes)
+        .map(|(topic, outcome)| CreatePartitionsTopicResult {
             name: topic.name,
             error_code: outcome.error.code(),
             error_message: outcome.message.as_deref().map(Cow::Borrowed),
-        }
-    });
+        });
     let response = CreatePartitionsResponse {
         results: results.collect(),
         ..CreatePartitionsResponse::default()

@@ -6,9 +6,10 @@ use crate::broker::{AdminRequest, BrokerShard, Finish};
 use crate::config::Described;
 use crate::mail::Mail;
 use crate::net::FrameBytes;
-use crate::protocol::messages::{
-    CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
+use crate::protocol::messages::create_topics_response::{
+    CreatableTopicConfigs, CreatableTopicResult,
 };
+use crate::protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
 use crate::protocol::{List, Uuid};
 use crate::request::{Refusal, Request, RequestHead, decode_again};
 use crate::topics::controller::{Job, JobReply, NewTopic};

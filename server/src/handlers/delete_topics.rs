@@ -4,12 +4,11 @@ use super::create_topics::ask_controller;
 use crate::broker::BrokerShard;
 use crate::net::FrameBytes;
 use crate::protocol::Uuid;
-use crate::protocol::messages::{
-    DeletableTopicResult, DeleteTopicsRequest, DeleteTopicsResponse,
-};
+use crate::protocol::messages::delete_topics_response::DeletableTopicResult;
+use crate::protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
+use crate::request::decode_again;
 use crate::request::{Refusal, Request, RequestHead};
 use crate::topics::controller::{Job, JobReply, TopicRef};
-use crate::request::decode_again;
 use millrace_engine::ids::TopicId;
 use std::borrow::Cow;
 
@@ -25,7 +24,10 @@ pub fn handle(broker: &mut BrokerShard, request: &Request<'_>) -> Result<(), Ref
 }
 
 fn wanted(asked: &DeleteTopicsRequest<'_>) -> Vec<TopicRef> {
-    let by_name = asked.topic_names.iter().map(|name| TopicRef::Name(name.to_owned()));
+    let by_name = asked
+        .topic_names
+        .iter()
+        .map(|name| TopicRef::Name(name.to_owned()));
     let by_either = asked.topics.iter().map(|topic| match topic.name {
         Some(name) => TopicRef::Name(name.to_owned()),
         None => TopicRef::Id(TopicId(topic.topic_id.0)),

@@ -2,9 +2,8 @@
 
 use crate::broker::BrokerShard;
 use crate::protocol::ErrorCode;
-use crate::protocol::messages::{
-    DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
-};
+use crate::protocol::messages::describe_cluster_response::DescribeClusterBroker;
+use crate::protocol::messages::{DescribeClusterRequest, DescribeClusterResponse};
 use crate::request::{Refusal, Request};
 use std::sync::Arc;
 

@@ -4,10 +4,11 @@
 use super::alter_configs::{BROKER, TOPIC};
 use crate::broker::BrokerShard;
 use crate::config::Described;
-use crate::protocol::messages::{
-    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
-    DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
+use crate::protocol::messages::describe_configs_request::DescribeConfigsResource;
+use crate::protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
+use crate::protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use crate::protocol::{ErrorCode, List};
 use crate::request::{Refusal, Request};
 use std::borrow::Cow;
@@ -20,26 +21,35 @@ type Answer = Result<Vec<Described>, (ErrorCode, String)>;
 /// Bytes that are no such request.
 pub fn handle(broker: &mut BrokerShard, request: &Request<'_>) -> Result<(), Refusal> {
     let asked: DescribeConfigsRequest<'_> = request.decode()?;
-    let answers: Vec<Answer> =
-        asked.resources.iter().map(|resource| describe(broker, &resource)).collect();
-    let results = asked.resources.iter().zip(&answers).map(|(resource, answer)| {
-        let mut result = DescribeConfigsResult {
-            resource_type: resource.resource_type,
-            resource_name: resource.resource_name,
-            ..DescribeConfigsResult::default()
-        };
-        match answer {
-            Ok(described) => {
-                let wanted = described.iter().filter(|entry| is_wanted(&resource, entry.name));
-                result.configs = wanted.map(|entry| entry_of(entry, &asked)).collect();
+    let answers: Vec<Answer> = asked
+        .resources
+        .iter()
+        .map(|resource| describe(broker, &resource))
+        .collect();
+    let results = asked
+        .resources
+        .iter()
+        .zip(&answers)
+        .map(|(resource, answer)| {
+            let mut result = DescribeConfigsResult {
+                resource_type: resource.resource_type,
+                resource_name: resource.resource_name,
+                ..DescribeConfigsResult::default()
+            };
+            match answer {
+                Ok(described) => {
+                    let wanted = described
+                        .iter()
+                        .filter(|entry| is_wanted(&resource, entry.name));
+                    result.configs = wanted.map(|entry| entry_of(entry, &asked)).collect();
+                }
+                Err((error, message)) => {
+                    result.error_code = error.code();
+                    result.error_message = Some(Cow::Borrowed(message.as_str()));
+                }
             }
-            Err((error, message)) => {
-                result.error_code = error.code();
-                result.error_message = Some(Cow::Borrowed(message.as_str()));
-            }
-        }
-        result
-    });
+            result
+        });
     let response = DescribeConfigsResponse {
         results: results.collect(),
         ..DescribeConfigsResponse::default()
@@ -97,7 +107,11 @@ fn entry_of<'a>(
         read_only: entry.is_read_only,
         config_source: entry.source as i8,
         is_sensitive: false,
-        synonyms: if asked.include_synonyms { synonyms.collect() } else { List::new() },
+        synonyms: if asked.include_synonyms {
+            synonyms.collect()
+        } else {
+            List::new()
+        },
         config_type: entry.kind.code(),
         documentation: asked.include_documentation.then_some(entry.documentation),
     }

@@ -4,7 +4,7 @@ use super::alter_configs::{TOPIC, said};
 use super::create_topics::ask_controller;
 use crate::broker::BrokerShard;
 use crate::net::FrameBytes;
-use crate::protocol::messages::incremental_alter_configs as message;
+use crate::protocol::messages::incremental_alter_configs_response as message;
 use crate::protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 use crate::request::{Refusal, Request, RequestHead, decode_again};
 use crate::topics::controller::{ConfigChange, Job, JobReply};
@@ -15,7 +15,10 @@ use crate::topics::controller::{ConfigChange, Job, JobReply};
 /// Bytes that are no such request.
 pub fn handle(broker: &mut BrokerShard, request: &Request<'_>) -> Result<(), Refusal> {
     let asked: IncrementalAlterConfigsRequest<'_> = request.decode()?;
-    let resources = asked.resources.iter().filter(|resource| resource.resource_type == TOPIC);
+    let resources = asked
+        .resources
+        .iter()
+        .filter(|resource| resource.resource_type == TOPIC);
     let topics = resources.map(|resource| {
         let changes = resource.configs.iter().map(|config| {
             let name = config.name.to_owned();

@@ -17,7 +17,11 @@ use crate::topics::controller::{Job, JobReply};
 pub fn handle(broker: &mut BrokerShard, request: &Request<'_>) -> Result<(), Refusal> {
     let asked: InitProducerIdRequest<'_> = request.decode()?;
     if asked.transactional_id.is_some() {
-        respond(broker, &request.head, Err(ErrorCode::TransactionalIdAuthorizationFailed));
+        respond(
+            broker,
+            &request.head,
+            Err(ErrorCode::TransactionalIdAuthorizationFailed),
+        );
     } else if let Some(id) = broker.producer_ids.next() {
         respond(broker, &request.head, Ok(id));
     } else {

@@ -7,10 +7,10 @@
 use super::create_topics::ask_controller;
 use crate::broker::BrokerShard;
 use crate::net::FrameBytes;
-use crate::protocol::messages::{
-    MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
-    MetadataResponseTopic,
+use crate::protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
+use crate::protocol::messages::{MetadataRequest, MetadataResponse};
 use crate::protocol::{ErrorCode, List, Uuid};
 use crate::request::{Refusal, Request, RequestHead, decode_again};
 use crate::topics::catalog::{Catalog, Topic};
@@ -94,7 +94,10 @@ fn respond(
         Some(topics) => topics.is_empty() && head.version == 0,
     };
     let topics: Vec<MetadataResponseTopic<'_>> = if is_all {
-        catalog.topics().map(|topic| known(topic, &catalog)).collect()
+        catalog
+            .topics()
+            .map(|topic| known(topic, &catalog))
+            .collect()
     } else {
         let wanted = asked.topics.iter().flatten();
         wanted
@@ -157,18 +160,22 @@ fn by_id(id: Uuid, catalog: &Catalog) -> MetadataResponseTopic<'_> {
 }
 
 fn known<'a>(topic: &'a Topic, catalog: &'a Catalog) -> MetadataResponseTopic<'a> {
-    let partitions = topic.partitions.iter().zip(0_i32..).map(|(place, partition_index)| {
-        let leader_id = catalog.node_of(place.shard).map_or(-1, |node| node.id);
-        MetadataResponsePartition {
-            partition_index,
-            leader_id,
-            // KAFKA: unknown to shards that do not own the partition; clients accept that.
-            leader_epoch: -1,
-            replica_nodes: List::from([leader_id]),
-            isr_nodes: List::from([leader_id]),
-            ..MetadataResponsePartition::default()
-        }
-    });
+    let partitions = topic
+        .partitions
+        .iter()
+        .zip(0_i32..)
+        .map(|(place, partition_index)| {
+            let leader_id = catalog.node_of(place.shard).map_or(-1, |node| node.id);
+            MetadataResponsePartition {
+                partition_index,
+                leader_id,
+                // KAFKA: unknown to shards that do not own the partition; clients accept that.
+                leader_epoch: -1,
+                replica_nodes: List::from([leader_id]),
+                isr_nodes: List::from([leader_id]),
+                ..MetadataResponsePartition::default()
+            }
+        });
     MetadataResponseTopic {
         name: Some(&topic.name),
         topic_id: Uuid(topic.id.0),

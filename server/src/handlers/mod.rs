@@ -38,10 +38,10 @@ pub struct Api {
 }
 
 macro_rules! api {
-    ($key:ident, $min:literal..=$max:literal, $handler:path) => {
+    ($key:ident, $min:tt..=$max:tt, $handler:path) => {
         api!($key, $min..=$max, $min, $handler)
     };
-    ($key:ident, $min:literal..=$max:literal, $listed_min:literal, $handler:path) => {
+    ($key:ident, $min:tt..=$max:tt, $listed_min:tt, $handler:path) => {
         Api {
             key: ApiKey::$key,
             min: $min,
@@ -68,7 +68,11 @@ pub static APIS: &[Api] = &[
     api!(DescribeConfigs, 1..=4, describe_configs::handle),
     api!(AlterConfigs, 0..=2, alter_configs::handle),
     api!(CreatePartitions, 0..=3, create_partitions::handle),
-    api!(IncrementalAlterConfigs, 0..=1, incremental_alter_configs::handle),
+    api!(
+        IncrementalAlterConfigs,
+        0..=1,
+        incremental_alter_configs::handle
+    ),
     api!(DescribeCluster, 0..=1, describe_cluster::handle),
 ];
 

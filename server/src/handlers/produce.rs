@@ -189,7 +189,9 @@ impl BrokerShard {
             let from = request.names.len();
             request.names.push_str(name);
             let partitions = request.partitions.len();
-            request.topics.push((from..request.names.len(), partitions..partitions));
+            request
+                .topics
+                .push((from..request.names.len(), partitions..partitions));
         }
     }
 
@@ -240,7 +242,11 @@ impl BrokerShard {
             (records, frame)
         };
         let wanted = ticket(Waiting::Produce, key, item);
-        let own = if start.acks == 0 { Ticket::NONE } else { wanted };
+        let own = if start.acks == 0 {
+            Ticket::NONE
+        } else {
+            wanted
+        };
         let is_direct = place.shard == self.me && self.stalled_hops.is_empty();
         if is_direct {
             let bytes = BatchBytes::Copy(records);
@@ -287,7 +293,11 @@ impl BrokerShard {
         let wanted = ticket(Waiting::Produce, key, item);
         if place.shard == self.me && self.stalled_hops.is_empty() {
             let bytes = BatchBytes::Slab(batch);
-            let own = if start.acks == 0 { Ticket::NONE } else { wanted };
+            let own = if start.acks == 0 {
+                Ticket::NONE
+            } else {
+                wanted
+            };
             match self.engine.append(&mut self.io, place.handle, bytes, own) {
                 Ok(appended) => self.produce_appended(key, item, place.handle, appended),
                 Err(error) => self.produce_failed(key, item, append_error(error)),
@@ -330,7 +340,10 @@ impl BrokerShard {
             now_ms: self.io.wall_ms(),
         };
         check_rules(&rules, batch)?;
-        Ok((place, topic.settings.timestamp_type == TimestampType::LogAppend))
+        Ok((
+            place,
+            topic.settings.timestamp_type == TimestampType::LogAppend,
+        ))
     }
 
     fn produce_stamped(&mut self, key: SlabKey, item: usize, now_ms: i64) {
@@ -352,7 +365,10 @@ impl BrokerShard {
         handle: PartitionHandle,
         appended: Appended,
     ) {
-        let log_start = self.engine.offsets(handle).map_or(-1, |offsets| offsets.log_start);
+        let log_start = self
+            .engine
+            .offsets(handle)
+            .map_or(-1, |offsets| offsets.log_start);
         if let Some(request) = self.produces.get_mut(key) {
             let result = &mut request.partitions[item];
             result.base_offset = appended.base_offset;
@@ -378,7 +394,11 @@ impl BrokerShard {
 
     /// An append of this shard is acknowledged, or will never be.
     pub(crate) fn produce_resolved(&mut self, key: SlabKey, item: usize, is_acked: bool) {
-        let result = if is_acked { None } else { Some(Err(ErrorCode::KafkaStorageError)) };
+        let result = if is_acked {
+            None
+        } else {
+            Some(Err(ErrorCode::KafkaStorageError))
+        };
         self.produce_result_arrived(key, item, result);
     }
 
@@ -415,8 +435,13 @@ impl BrokerShard {
         };
         let head = request.head;
         if request.acks == 0 {
-            if request.partitions.iter().all(|result| result.error.is_none()) {
-                self.net.respond(head.connection, head.slot, Response::Nothing);
+            if request
+                .partitions
+                .iter()
+                .all(|result| result.error.is_none())
+            {
+                self.net
+                    .respond(head.connection, head.slot, Response::Nothing);
             } else {
                 self.close(head.connection);
             }
@@ -495,7 +520,11 @@ impl BrokerShard {
     /// An append for another shard is acknowledged, or will never be.
     pub(crate) fn hop_resolved(&mut self, key: SlabKey, is_acked: bool) {
         if let Some(hop) = self.hops.remove(key) {
-            let result = if is_acked { Ok(hop.produced) } else { Err(ErrorCode::KafkaStorageError) };
+            let result = if is_acked {
+                Ok(hop.produced)
+            } else {
+                Err(ErrorCode::KafkaStorageError)
+            };
             self.hop_answer(hop.from, hop.ticket, result);
         }
     }
@@ -529,7 +558,9 @@ fn check_rules(rules: &BatchRules<'_>, batch: &[u8]) -> Result<(), ErrorCode> {
         return Err(ErrorCode::UnsupportedCompressionType);
     }
     if settings.timestamp_type == TimestampType::Create {
-        let oldest = rules.now_ms.saturating_sub(settings.timestamp_before_ms_max);
+        let oldest = rules
+            .now_ms
+            .saturating_sub(settings.timestamp_before_ms_max);
         let newest = rules.now_ms.saturating_add(settings.timestamp_after_ms_max);
         // -1 says that the records carry no time.
         let is_in_bounds = |time: i64| time < 0 || (time >= oldest && time <= newest);

@@ -241,11 +241,18 @@ impl BrokerShard {
                 })
             }
             Question::Delete { offset } => {
-                let offset = if offset == -1 { offsets.high_watermark } else { offset };
+                let offset = if offset == -1 {
+                    offsets.high_watermark
+                } else {
+                    offset
+                };
                 let wanted = ticket(Waiting::Question, key, item);
                 let result =
-                    self.engine.advance_log_start(&mut self.io, asked.handle, offset, wanted);
-                result.err().map(|error| Answer::error(control_error(error)))
+                    self.engine
+                        .advance_log_start(&mut self.io, asked.handle, offset, wanted);
+                result
+                    .err()
+                    .map(|error| Answer::error(control_error(error)))
             }
         }
     }
@@ -257,7 +264,11 @@ impl BrokerShard {
         handle: PartitionHandle,
         (timestamp, is_committed, offsets): (i64, bool, LogOffsets),
     ) -> Option<Answer> {
-        let end = if is_committed { offsets.last_stable } else { offsets.high_watermark };
+        let end = if is_committed {
+            offsets.last_stable
+        } else {
+            offsets.high_watermark
+        };
         let leader_epoch = offsets.leader_epoch;
         let at = |offset| {
             Some(Answer {
@@ -335,7 +346,10 @@ impl BrokerShard {
             [] => return SearchStep::GoOn,
             [one] => one,
             parts => {
-                joined = parts.iter().flat_map(|part| part.iter().copied()).collect::<Vec<u8>>();
+                joined = parts
+                    .iter()
+                    .flat_map(|part| part.iter().copied())
+                    .collect::<Vec<u8>>();
                 &joined
             }
         };
@@ -387,7 +401,9 @@ impl BrokerShard {
                 Ok(()) => Ok(first_at(&header, &opened, search)),
                 Err(_) => Err(()),
             };
-            let behind = header.base_offset.saturating_add(i64::from(header.last_offset_delta));
+            let behind = header
+                .base_offset
+                .saturating_add(i64::from(header.last_offset_delta));
             Box::new(Opened {
                 found,
                 next_offset: behind.saturating_add(1),
@@ -407,7 +423,8 @@ impl BrokerShard {
         let Some(answering) = self.answering.get_mut(key) else {
             return;
         };
-        let (Some(search), handle) = (answering.searches[item], answering.asked[item].handle) else {
+        let (Some(search), handle) = (answering.searches[item], answering.asked[item].handle)
+        else {
             return;
         };
         let answer = match opened.found {
@@ -430,7 +447,8 @@ impl BrokerShard {
         let Some(answering) = self.answering.get_mut(key) else {
             return;
         };
-        let (Some(search), handle) = (answering.searches[item], answering.asked[item].handle) else {
+        let (Some(search), handle) = (answering.searches[item], answering.asked[item].handle)
+        else {
             return;
         };
         let answer = match result {
@@ -453,7 +471,10 @@ impl BrokerShard {
             return;
         };
         let handle = answering.asked[item].handle;
-        let offset = self.engine.offsets(handle).map_or(-1, |offsets| offsets.log_start);
+        let offset = self
+            .engine
+            .offsets(handle)
+            .map_or(-1, |offsets| offsets.log_start);
         let answer = if is_durable {
             Answer {
                 offset,

@@ -15,9 +15,7 @@ pub use response_queue::{Response, ResponseQueue, SlotId};
 
 use connection::Connection;
 use millrace_engine::io::arena::{ArenaBuf, ArenaSlice};
-use millrace_engine::io::{
-    Class, Completion, Io, IoFailure, Op, Outcome, SocketHandle, Token,
-};
+use millrace_engine::io::{Class, Completion, Io, IoFailure, Op, Outcome, SocketHandle, Token};
 use std::net::{IpAddr, SocketAddr};
 
 /// Bounds of the network side of a shard.
@@ -303,7 +301,10 @@ impl Net {
             block.extend_from_slice(bytes);
             return Some(block.freeze());
         }
-        let has_room = self.head_block.as_ref().is_some_and(|block| block.spare() >= bytes.len());
+        let has_room = self
+            .head_block
+            .as_ref()
+            .is_some_and(|block| block.spare() >= bytes.len());
         if !has_room {
             self.head_block = Some(io.arena().alloc(HEAD_BLOCK_BYTES)?);
         }
@@ -324,7 +325,9 @@ impl Net {
             connection.is_flush_queued = false;
             let mut is_fed = true;
             if !connection.is_sending {
-                is_fed = connection.responses.take(io.arena(), SEND_BYTES, &mut parts);
+                is_fed = connection
+                    .responses
+                    .take(io.arena(), SEND_BYTES, &mut parts);
                 connection.is_sending = !parts.is_empty();
             }
             if parts.is_empty() {
@@ -360,9 +363,8 @@ impl Net {
             let silent_ns = now_ns.saturating_sub(connection.last_active_ns);
             let is_idle = connection.is_settled()
                 && self.limits.idle_ns_max.is_some_and(|max| silent_ns > max);
-            let is_stalled = connection.large.is_some()
-                && connection.is_receiving
-                && silent_ns > STALLED_NS_MAX;
+            let is_stalled =
+                connection.large.is_some() && connection.is_receiving && silent_ns > STALLED_NS_MAX;
             if is_idle || is_stalled {
                 self.close(io, key);
             } else if connection.is_block_lent && silent_ns > LENT_NS_MAX {

@@ -119,9 +119,13 @@ impl Net {
                 prefix_bytes,
                 batch_bytes,
                 remainder,
-            } if is_splittable(received, size, prefix_bytes, batch_bytes) => {
-                begin_split(io, connection, room, size, (prefix_bytes, batch_bytes, remainder))
-            }
+            } if is_splittable(received, size, prefix_bytes, batch_bytes) => begin_split(
+                io,
+                connection,
+                room,
+                size,
+                (prefix_bytes, batch_bytes, remainder),
+            ),
             _ if size <= ARENA_BLOCK_MAX => begin_block(io, connection, room, size),
             _ => begin_heap(io, connection, room, size),
         };
@@ -133,7 +137,15 @@ impl Net {
         connection.is_receiving = true;
         connection.spare = None;
         self.large_bytes += large;
-        submit_receive(io, key, socket, ReceiveInto::Buffer { buf: into, fill: true });
+        submit_receive(
+            io,
+            key,
+            socket,
+            ReceiveInto::Buffer {
+                buf: into,
+                fill: true,
+            },
+        );
     }
 
     /// Arms the receive of a connection that has none, unless it waits for something else.
@@ -150,7 +162,9 @@ impl Net {
             return;
         }
         let here = connection.pending_bytes().len();
-        let size = frame_size(connection.pending_bytes(), request_bytes_max).ok().flatten();
+        let size = frame_size(connection.pending_bytes(), request_bytes_max)
+            .ok()
+            .flatten();
         let needed = size.map_or(0, |size| (SIZE_BYTES + size).saturating_sub(here));
         if size.is_some() && needed == 0 {
             // A whole frame is here: it is handled before more is read.
@@ -164,11 +178,16 @@ impl Net {
             return;
         }
         let needed = needed.max(SPARE_MIN);
-        let spare = connection.spare.take().filter(|spare| spare.spare() >= needed);
+        let spare = connection
+            .spare
+            .take()
+            .filter(|spare| spare.spare() >= needed);
         let buf = match spare {
             Some(spare) => spare,
             None => {
-                let bytes = (here + needed).max(connection.block_bytes).max(BLOCK_BYTES_MIN);
+                let bytes = (here + needed)
+                    .max(connection.block_bytes)
+                    .max(BLOCK_BYTES_MIN);
                 let Some(mut block) = io.arena().alloc(bytes) else {
                     self.starve(key);
                     return;

@@ -55,7 +55,10 @@ impl ResponseQueue {
 
     /// Fills a slot. Filling one twice, or one that is gone, changes nothing.
     pub fn fill(&mut self, slot: SlotId, response: Response) {
-        let index = slot.0.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
+        let index = slot
+            .0
+            .checked_sub(self.first)
+            .and_then(|index| usize::try_from(index).ok());
         let Some(place) = index.and_then(|index| self.slots.get_mut(index)) else {
             return;
         };
@@ -156,7 +159,10 @@ mod tests {
     fn sent(queue: &mut ResponseQueue, arena: &mut Arena) -> String {
         let mut parts = Vec::new();
         assert!(queue.take(arena, usize::MAX, &mut parts));
-        parts.iter().map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+        parts
+            .iter()
+            .map(|part| String::from_utf8_lossy(part).into_owned())
+            .collect()
     }
 
     #[test]

@@ -80,6 +80,15 @@ impl Default for Catalog {
 }
 
 impl Catalog {
+    /// A catalog without topics.
+    #[must_use]
+    pub fn of_nodes(nodes: Arc<[Node]>) -> Self {
+        Self {
+            nodes,
+            ..Self::default()
+        }
+    }
+
     /// The node that a shard is known as.
     #[must_use]
     pub fn node_of(&self, shard: ShardId) -> Option<&Node> {
@@ -124,7 +133,8 @@ impl Catalog {
     /// Adds a topic or replaces the one of the same name.
     pub fn insert(&mut self, topic: Arc<Topic>) {
         self.by_id.insert(topic.id, Arc::clone(&topic));
-        self.found_by_name.insert(Arc::clone(&topic.name), Arc::clone(&topic));
+        self.found_by_name
+            .insert(Arc::clone(&topic.name), Arc::clone(&topic));
         self.by_name.insert(Arc::clone(&topic.name), topic);
     }
 

@@ -226,7 +226,12 @@ impl Controller {
     }
 
     /// A shard has started. When all have, the start job runs.
-    pub fn hello(&mut self, from: ShardId, hello: Hello, random: &mut dyn FnMut() -> u64) -> Vec<Order> {
+    pub fn hello(
+        &mut self,
+        from: ShardId,
+        hello: Hello,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Vec<Order> {
         self.hellos.insert(from, hello);
         if self.hellos.len() < self.shards {
             return Vec::new();
@@ -256,9 +261,21 @@ impl Controller {
         };
         let plan = self.plan(job, random);
         let order: &[Step] = if plan.is_published_first {
-            &[Step::Record, Step::Publish, Step::Change, Step::Erase, Step::Answer]
+            &[
+                Step::Record,
+                Step::Publish,
+                Step::Change,
+                Step::Erase,
+                Step::Answer,
+            ]
         } else {
-            &[Step::Record, Step::Change, Step::Publish, Step::Erase, Step::Answer]
+            &[
+                Step::Record,
+                Step::Change,
+                Step::Publish,
+                Step::Erase,
+                Step::Answer,
+            ]
         };
         self.running = Some(Running {
             from,
@@ -325,7 +342,11 @@ impl Controller {
                 Step::Change => {
                     let changes = std::mem::take(&mut running.plan.changes);
                     running.waiting = changes.len();
-                    orders.extend(changes.into_iter().map(|(to, change)| Order::Change(to, change)));
+                    orders.extend(
+                        changes
+                            .into_iter()
+                            .map(|(to, change)| Order::Change(to, change)),
+                    );
                 }
                 Step::Publish => {
                     if let Some(mut catalog) = running.plan.catalog.take() {
@@ -364,7 +385,10 @@ impl Controller {
                 // Shard 0 stopped or has no room: nothing more of this job is done.
                 running.error = Some(ErrorCode::KafkaStorageError);
                 for outcome in &mut running.plan.outcomes {
-                    outcome.fail(ErrorCode::KafkaStorageError, "the registry takes no changes");
+                    outcome.fail(
+                        ErrorCode::KafkaStorageError,
+                        "the registry takes no changes",
+                    );
                 }
                 running.steps.retain(|step| *step == Step::Answer);
             }
@@ -415,7 +439,11 @@ pub fn record_of(topic: &Topic, is_being_deleted: bool) -> Put {
 
 /// A topic from its record, with its partitions where `places` says.
 #[must_use]
-pub fn topic_of(record: TopicRecord, places: Vec<PartitionPlace>, settings: &BrokerSettings) -> Topic {
+pub fn topic_of(
+    record: TopicRecord,
+    places: Vec<PartitionPlace>,
+    settings: &BrokerSettings,
+) -> Topic {
     Topic {
         name: Arc::from(record.name),
         id: record.id,
@@ -428,5 +456,8 @@ pub fn topic_of(record: TopicRecord, places: Vec<PartitionPlace>, settings: &Bro
 /// The nodes of all shards, in shard order.
 #[must_use]
 pub fn nodes(hellos: &BTreeMap<ShardId, Hello>) -> Arc<[Node]> {
-    hellos.values().filter_map(|hello| hello.node.clone()).collect()
+    hellos
+        .values()
+        .filter_map(|hello| hello.node.clone())
+        .collect()
 }

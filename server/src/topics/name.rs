@@ -35,7 +35,17 @@ mod tests {
     #[test]
     fn path_like_empty_and_overlong_names_are_illegal() {
         let long = "a".repeat(250);
-        for name in ["", ".", "..", "../x", "a/b", "a b", "ä", "a\0", long.as_str()] {
+        for name in [
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "a b",
+            "ä",
+            "a\0",
+            long.as_str(),
+        ] {
             assert!(illegal_because(name).is_some(), "{name:?}");
         }
         for name in ["a", "a.b", "A_b-9", "...", &"a".repeat(249)] {

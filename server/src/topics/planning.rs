@@ -113,10 +113,17 @@ impl Planner<'_> {
         let [node_id] = node_ids else {
             return Err((
                 ErrorCode::InvalidReplicationFactor,
-                format!("{} replicas were asked for; one node keeps one", node_ids.len()),
+                format!(
+                    "{} replicas were asked for; one node keeps one",
+                    node_ids.len()
+                ),
             ));
         };
-        let index = self.catalog.nodes.iter().position(|node| node.id == *node_id);
+        let index = self
+            .catalog
+            .nodes
+            .iter()
+            .position(|node| node.id == *node_id);
         let Some(index) = index else {
             return Err((
                 ErrorCode::InvalidReplicaAssignment,
@@ -139,7 +146,11 @@ impl Planner<'_> {
         let mut loads = self.loads();
         let first_handle = *self.next_handle;
         for wanted in &topics {
-            let is_twice = topics.iter().filter(|other| other.name == wanted.name).count() > 1;
+            let is_twice = topics
+                .iter()
+                .filter(|other| other.name == wanted.name)
+                .count()
+                > 1;
             let made = if is_twice {
                 let message = format!("topic {} is in the request twice", wanted.name);
                 Err((ErrorCode::InvalidRequest, message))
@@ -185,10 +196,14 @@ impl Planner<'_> {
         }
         if name.contains(['.', '_']) {
             let key = collision_key(name);
-            let other = catalog.topics().find(|topic| collision_key(&topic.name) == key);
+            let other = catalog
+                .topics()
+                .find(|topic| collision_key(&topic.name) == key);
             if let Some(other) = other {
-                let message =
-                    format!("topic {name} differs from topic {} only in '.' and '_'", other.name);
+                let message = format!(
+                    "topic {name} differs from topic {} only in '.' and '_'",
+                    other.name
+                );
                 return Err((ErrorCode::InvalidTopicException, message));
             }
         }
@@ -235,11 +250,16 @@ impl Planner<'_> {
         let mut pins = vec![None; self.count_in_bounds(count)?];
         let mut is_given = vec![false; pins.len()];
         for (index, node_ids) in &wanted.assignments {
-            let place = usize::try_from(*index).ok().filter(|place| *place < pins.len());
+            let place = usize::try_from(*index)
+                .ok()
+                .filter(|place| *place < pins.len());
             let Some(place) = place.filter(|place| !is_given[*place]) else {
                 return Err((
                     ErrorCode::InvalidReplicaAssignment,
-                    format!("partition {index} is out of order: assign 0 to {} once", count - 1),
+                    format!(
+                        "partition {index} is out of order: assign 0 to {} once",
+                        count - 1
+                    ),
                 ));
             };
             is_given[place] = true;
@@ -276,19 +296,25 @@ impl Planner<'_> {
                 TopicRef::Id(_) => ErrorCode::UnknownTopicId,
             };
             let Some(topic) = found else {
-                plan.outcomes.push(Outcome::refused(error, "there is no such topic"));
+                plan.outcomes
+                    .push(Outcome::refused(error, "there is no such topic"));
                 continue;
             };
             if !self.settings.delete_topics {
                 let message = "delete.topic.enable is false";
-                plan.outcomes.push(Outcome::refused(ErrorCode::TopicDeletionDisabled, message));
+                plan.outcomes
+                    .push(Outcome::refused(ErrorCode::TopicDeletionDisabled, message));
                 continue;
             }
             catalog.remove(&topic.name);
             plan.puts.push(record_of(&topic, true));
             plan.erases.push((topic_key(topic.id).to_vec(), None));
             for place in &topic.partitions {
-                plan.changes.entry(place.shard).or_default().deletes.push(place.handle);
+                plan.changes
+                    .entry(place.shard)
+                    .or_default()
+                    .deletes
+                    .push(place.handle);
             }
             plan.outcomes.push(Outcome::done(topic));
         }
@@ -316,7 +342,8 @@ impl Planner<'_> {
                     plan.outcomes.push(Outcome::done(Arc::clone(&topic)));
                     if !is_dry {
                         if let Some(old) = self.catalog.topic(&name) {
-                            plan.before_growth.insert(Arc::clone(&old.name), Arc::clone(old));
+                            plan.before_growth
+                                .insert(Arc::clone(&old.name), Arc::clone(old));
                         }
                         plan.puts.push(record_of(&topic, false));
                         create_partitions(&mut plan, &topic, before);
@@ -354,8 +381,11 @@ impl Planner<'_> {
         let mut pins = vec![None; after - before];
         if let Some(assignments) = assignments {
             if assignments.len() != pins.len() {
-                let message =
-                    format!("{} assignments for {} partitions", assignments.len(), pins.len());
+                let message = format!(
+                    "{} assignments for {} partitions",
+                    assignments.len(),
+                    pins.len()
+                );
                 return Err((ErrorCode::InvalidReplicaAssignment, message));
             }
             for (pin, node_ids) in pins.iter_mut().zip(&assignments) {
@@ -363,16 +393,14 @@ impl Planner<'_> {
             }
         }
         let mut topic = Topic::clone(topic);
-        topic.partitions.extend(pins.into_iter().map(|pin| self.place(loads, pin)));
+        topic
+            .partitions
+            .extend(pins.into_iter().map(|pin| self.place(loads, pin)));
         Ok((topic, before))
     }
 
     /// AlterConfigs, IncrementalAlterConfigs.
-    pub fn configure(
-        &mut self,
-        topics: Vec<(String, Vec<ConfigChange>)>,
-        is_dry: bool,
-    ) -> Plan {
+    pub fn configure(&mut self, topics: Vec<(String, Vec<ConfigChange>)>, is_dry: bool) -> Plan {
         let mut plan = Plan::default();
         let mut catalog = self.catalog.clone();
         for (name, changes) in topics {
@@ -437,12 +465,14 @@ impl Planner<'_> {
         let mut plan = Plan::default();
         let mut found: BTreeMap<PartitionHandle, ShardId> = BTreeMap::new();
         for (shard, hello) in &hellos {
-            found.extend(hello.partitions.iter().map(|(handle, ..)| (*handle, *shard)));
+            found.extend(
+                hello
+                    .partitions
+                    .iter()
+                    .map(|(handle, ..)| (*handle, *shard)),
+            );
         }
-        let mut catalog = Catalog {
-            nodes: nodes(&hellos),
-            ..Catalog::default()
-        };
+        let mut catalog = Catalog::of_nodes(nodes(&hellos));
         let mut loads = vec![0; self.shards];
         for shard in found.values() {
             loads[shard.index()] += 1;
@@ -495,7 +525,10 @@ impl Planner<'_> {
 }
 
 fn has(hello: &Hello, handle: PartitionHandle) -> bool {
-    hello.partitions.binary_search_by_key(&handle, |(handle, ..)| *handle).is_ok()
+    hello
+        .partitions
+        .binary_search_by_key(&handle, |(handle, ..)| *handle)
+        .is_ok()
 }
 
 fn create_partition(plan: &mut Plan, topic: &Topic, index: usize) {
@@ -519,11 +552,7 @@ fn create_partitions(plan: &mut Plan, topic: &Topic, from: usize) {
 /// Takes topics with partitions that could not be created out of a catalog that is about to be
 /// published, and makes the erasing of their records part of the plan. What was created of them
 /// belongs to nobody and goes at the next start.
-pub fn withhold(
-    catalog: &mut Catalog,
-    plan: &mut Plan,
-    failed: &[(PartitionHandle, ErrorCode)],
-) {
+pub fn withhold(catalog: &mut Catalog, plan: &mut Plan, failed: &[(PartitionHandle, ErrorCode)]) {
     if failed.is_empty() {
         return;
     }

@@ -173,8 +173,14 @@ mod tests {
     #[test]
     fn a_topic_record_survives_its_encoding() {
         let record = example();
-        assert_eq!(TopicRecord::decode(record.id, &record.encode()), Some(record));
-        assert_eq!(topic_of_key(&topic_key(TopicId([3; 16]))), Some(TopicId([3; 16])));
+        assert_eq!(
+            TopicRecord::decode(record.id, &record.encode()),
+            Some(record)
+        );
+        assert_eq!(
+            topic_of_key(&topic_key(TopicId([3; 16]))),
+            Some(TopicId([3; 16]))
+        );
         assert_eq!(topic_of_key(NEXT_HANDLE_KEY), None);
     }
 
@@ -183,7 +189,11 @@ mod tests {
         let record = example();
         let whole = record.encode();
         for length in 0..whole.len() {
-            assert_eq!(TopicRecord::decode(record.id, &whole[..length]), None, "{length}");
+            assert_eq!(
+                TopicRecord::decode(record.id, &whole[..length]),
+                None,
+                "{length}"
+            );
         }
     }
 }

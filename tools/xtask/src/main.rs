@@ -3,6 +3,8 @@
 //! One module per chore, each with an `Args` (clap) and a `run` that fails with a sentence. A chore
 //! works on the workspace it was built from and needs nothing but what its help names.
 
+mod codegen;
+mod interop;
 mod tidy;
 
 use clap::{Parser, Subcommand};
@@ -21,12 +23,18 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Runs real clients against brokers that are killed while they work
+    Interop(interop::Args),
+    /// Writes the Kafka messages from their schemas, or checks them
+    Codegen(codegen::Args),
     /// Checks layout, layers, sizes, words and the map
     Tidy(tidy::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().chore {
+        Chore::Interop(args) => interop::run(&args),
+        Chore::Codegen(args) => codegen::run(&workspace_root(), &args),
         Chore::Tidy(args) => tidy::run(&args),
     };
     match result {

@@ -97,11 +97,6 @@ impl Arena {
         self.region.drain_returned(|unit| buddy.give(unit));
     }
 
-    /// Unit of registration with the ring.
-    pub(in crate::io) const fn slab_bytes(&self) -> usize {
-        self.slab_bytes
-    }
-
     /// Slabs in all, touched or not.
     pub(in crate::io) fn slabs(&self) -> usize {
         self.region.bytes().div_ceil(self.slab_bytes)

@@ -1,5 +1,5 @@
-//! Mailboxes of the simulated world: what was sent becomes visible later, in order per pair; a
-//! doorbell rings after that, and one ring may stand for several.
+//! Mail between simulated shards: what was sent becomes visible later, in order per pair; a
+//! doorbell rings after that, and one ring may stand for several. The contents lie in `mailbox`.
 
 use super::world::{Event, Inner};
 
@@ -40,6 +40,11 @@ impl Mailroom {
         let is_there = self.visible[pair] > 0;
         self.visible[pair] -= u64::from(is_there);
         is_there
+    }
+
+    /// Whether visible mail was left behind.
+    pub(super) fn is_waiting(&self, to: usize) -> bool {
+        (0..self.shards).any(|from| self.visible[self.pair(from, to)] > 0)
     }
 
     pub(super) fn rung(&mut self, shard: usize) {

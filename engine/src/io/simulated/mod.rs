@@ -3,14 +3,17 @@
 //!
 //! [`World`] is the machine and belongs to a test harness; `ShardIo` is one shard's access to it,
 //! behind [`crate::io::Io`]. Files: `world` (events, crash, restart), `operations` (disk
-//! operations and their faults), `disk` (content), `crash` (what a power cut leaves), `mail`
-//! (mailboxes), `config` (settings and counters), `random`.
+//! operations and their faults), `disk` (content), `crash` (what a power cut leaves), `mail` and
+//! `mailbox`, `network` (sockets), `config` (settings and counters), `random`.
 
 mod config;
 mod crash;
 mod disk;
 mod mail;
 pub(super) mod mailbox;
+mod network;
+#[cfg(test)]
+mod network_tests;
 mod operations;
 mod random;
 #[cfg(test)]
@@ -21,12 +24,13 @@ pub use config::{
     Crash, DiskConfig, DiskFault, FaultTarget, NetworkConfig, ScriptedFault, WorldConfig,
     WorldCounters,
 };
+pub use network::Client;
 pub use random::Random;
 pub use world::World;
 
 use super::arena::Arena;
 use super::op::{
-    Completion, DetachedSocket, FileHandle, IoFailure, Op, Outcome, SocketHandle, Token,
+    Completion, DetachedSocket, FileHandle, IoFailure, Op, Outcome, Received, SocketHandle, Token,
 };
 use super::{Awaiting, Backend, Class, Io, IoCounters};
 use crate::ids::ShardId;
@@ -83,7 +87,7 @@ impl ShardIo {
         self.world.inner.borrow().wall_ms()
     }
 
-    pub(super) fn random_u64(&mut self) -> u64 {
+    pub(super) fn random_u64(&self) -> u64 {
         if self.is_dead() {
             return 0;
         }
@@ -108,29 +112,43 @@ impl ShardIo {
         inner.shards[self.shard].counters.submitted += 1;
         match op {
             Op::Accept { .. } | Op::Receive { .. } | Op::Send { .. } => {
-                let outcome = operations::failed(op, IoFailure::Os(libc::ENOSYS));
-                inner.push_ready(self.shard, Ready::Done(Completion { token, outcome }));
+                inner.submit_network(self.shard, token, op);
             }
             op => _ = inner.submit_disk(self.shard, token, op, false),
         }
     }
 
-    pub(super) fn cancel(&mut self, _token: Token) {}
+    pub(super) fn cancel(&self, token: Token) {
+        if !self.is_dead() {
+            self.world.inner.borrow_mut().cancel(self.shard, token);
+        }
+    }
 
     pub(super) fn poll(&mut self, done: &mut Vec<Completion>) {
         done.append(&mut self.stopped);
         if self.is_dead() {
             return;
         }
-        let mut inner = self.world.inner.borrow_mut();
+        let world = self.world.clone();
+        let mut inner = world.inner.borrow_mut();
         while let Some(ready) = inner.shards[self.shard].ready.pop_front() {
             match ready {
                 Ready::Done(completion) => done.push(completion),
+                Ready::Slot { token, socket } => {
+                    let result = match self.arena().alloc(network::SLOT_BYTES) {
+                        Some(mut slot) => inner
+                            .fill_slot(self.shard, socket, &mut slot)
+                            .map(|()| Received::Slot(slot)),
+                        None => Err(IoFailure::NoSlot),
+                    };
+                    let outcome = Outcome::Receive(result);
+                    done.push(Completion { token, outcome });
+                }
             }
         }
     }
 
-    pub(super) fn park(&mut self, deadline_ns: Option<u64>, _awaiting: Awaiting) {
+    pub(super) fn park(&self, deadline_ns: Option<u64>, _awaiting: Awaiting) {
         if !self.is_dead() {
             let mut inner = self.world.inner.borrow_mut();
             inner.set_deadline(self.shard, deadline_ns);
@@ -165,29 +183,52 @@ impl ShardIo {
     }
 
     pub(super) fn listen(
-        &mut self,
-        _address: SocketAddr,
+        &self,
+        address: SocketAddr,
     ) -> Result<(SocketHandle, SocketAddr), IoFailure> {
-        Err(IoFailure::Os(libc::ENOSYS))
+        if self.is_dead() {
+            return Err(IoFailure::Stopped);
+        }
+        self.world.inner.borrow_mut().listen(self.shard, address)
     }
 
-    pub(super) fn detach_socket(&mut self, socket: SocketHandle) -> DetachedSocket {
-        DetachedSocket::Simulated(u64::from(socket.0))
+    pub(super) fn detach_socket(&self, socket: SocketHandle) -> DetachedSocket {
+        let id = match self.is_dead() {
+            true => u64::MAX,
+            false => self
+                .world
+                .inner
+                .borrow_mut()
+                .detach_socket(self.shard, socket),
+        };
+        DetachedSocket::Simulated(id)
     }
 
-    pub(super) fn attach_socket(&mut self, _socket: DetachedSocket) -> SocketHandle {
-        SocketHandle(u32::MAX)
+    pub(super) fn attach_socket(&self, socket: DetachedSocket) -> SocketHandle {
+        match socket {
+            DetachedSocket::Simulated(id) if !self.is_dead() => {
+                self.world.inner.borrow_mut().attach_socket(self.shard, id)
+            }
+            _ => SocketHandle(u32::MAX),
+        }
     }
 
-    pub(super) fn close_socket(&mut self, _socket: SocketHandle) {}
+    pub(super) fn close_socket(&self, socket: SocketHandle) {
+        if !self.is_dead() {
+            self.world
+                .inner
+                .borrow_mut()
+                .close_socket(self.shard, socket);
+        }
+    }
 
-    pub(super) fn close_file(&mut self, file: FileHandle) {
+    pub(super) fn close_file(&self, file: FileHandle) {
         if !self.is_dead() {
             self.world.inner.borrow_mut().close_file(self.shard, file);
         }
     }
 
-    pub(super) fn ring_doorbell(&mut self, shard: ShardId) {
+    pub(super) fn ring_doorbell(&self, shard: ShardId) {
         if !self.is_dead() {
             let mut inner = self.world.inner.borrow_mut();
             inner.shards[self.shard].counters.doorbells += 1;

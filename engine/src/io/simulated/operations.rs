@@ -390,6 +390,9 @@ impl Inner {
             }
             return Err(failure(code));
         }
+        if !path_of_file_op(&op).is_none_or(is_flat) {
+            return Err(failure(libc::EINVAL));
+        }
         match op {
             FileOp::Open { path } => {
                 let node = self.disk.find(&path).ok_or(failure(libc::ENOENT))?;
@@ -677,16 +680,26 @@ const fn file_of(op: &Op) -> Option<FileHandle> {
 
 fn path_of(op: &Op) -> Option<FilePath> {
     match op {
-        Op::File(
-            FileOp::Open { path }
-            | FileOp::Create { path }
-            | FileOp::Unlink { path }
-            | FileOp::ReadAll { path, .. }
-            | FileOp::WriteAll { path, .. }
-            | FileOp::Lock { path },
-        ) => Some(path.clone()),
+        Op::File(op) => path_of_file_op(op).cloned(),
         _ => None,
     }
+}
+
+const fn path_of_file_op(op: &FileOp) -> Option<&FilePath> {
+    match op {
+        FileOp::Open { path }
+        | FileOp::Create { path }
+        | FileOp::Unlink { path }
+        | FileOp::ReadAll { path, .. }
+        | FileOp::WriteAll { path, .. }
+        | FileOp::Lock { path } => Some(path),
+        _ => None,
+    }
+}
+
+/// Names that leave their folder are refused.
+fn is_flat(path: &FilePath) -> bool {
+    !path.name.contains(['/', '\0']) && !matches!(&*path.name, "" | "." | "..")
 }
 
 const fn target_of(op: &Op) -> Option<FaultTarget> {

@@ -479,6 +479,12 @@ fn a_dishonest_disk_loses_misplaces_flips_and_returns_stale_bytes() {
     );
 
     let before = read(&mut io, handle, 9, 1).unwrap();
+    assert_eq!(
+        world.content(&path("a")).unwrap()[9 * BLOCK..10 * BLOCK],
+        before
+    );
+    assert_eq!(world.content(&path("none")), None);
+    assert_eq!(world.names(Dir::Segments), ["a"]);
     assert!(world.rot(&path("a"), 9));
     assert_ne!(read(&mut io, handle, 9, 1).unwrap(), before);
     assert!(!world.rot(&path("a"), 64));

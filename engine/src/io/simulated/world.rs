@@ -6,12 +6,13 @@
 
 use super::config::{Crash, ScriptedFault, WorldConfig, WorldCounters};
 use super::disk::Disk;
+use super::network::Network;
 use super::operations::{InFlight, OpenFile};
 use super::random::Random;
 use super::{Mailroom, ShardIo};
 use crate::ids::ShardId;
 use crate::io::arena::Arena;
-use crate::io::{Completion, FilePath, Io, IoCounters, Outcome};
+use crate::io::{Completion, Dir, FilePath, Io, IoCounters, Outcome, Token};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -35,12 +36,21 @@ pub(super) enum Event {
     Mail { from: usize, to: usize },
     /// A doorbell rings.
     Doorbell(usize),
+    /// A socket operation may make progress.
+    Socket(u32),
+    /// A piece of a stream reaches an end.
+    Arrival(u32),
 }
 
 /// What waits for a shard's next poll.
 #[derive(Debug)]
 pub(super) enum Ready {
     Done(Completion),
+    /// A receive that gets its memory when it is seen.
+    Slot {
+        token: Token,
+        socket: u32,
+    },
 }
 
 /// A shard as its world sees it.
@@ -73,6 +83,7 @@ pub(super) struct Inner {
     next_operation: u64,
     pub(super) shards: Vec<ShardState>,
     pub(super) mail: Mailroom,
+    pub(super) network: Network,
     /// Raised by each crash; an `Io` of an earlier life is dead.
     pub(super) life: u64,
     is_crashed: bool,
@@ -109,6 +120,7 @@ impl World {
             next_operation: 0,
             shards: Vec::new(),
             mail: Mailroom::default(),
+            network: Network::new(Random::stream(seed, 5)),
             life: 0,
             is_crashed: false,
             crash_at: None,
@@ -225,6 +237,31 @@ impl World {
             .disk
             .flip_bit(id, block as usize, &mut inner.crash_random);
         true
+    }
+
+    /// A file's bytes as a read would see them; `None` when there is no such file.
+    #[must_use]
+    pub fn content(&self, path: &FilePath) -> Option<Vec<u8>> {
+        let mut inner = self.inner.borrow_mut();
+        let id = inner.disk.find(path)?;
+        let node = inner.disk.node(id);
+        let mut content = Vec::with_capacity(node.bytes as usize);
+        node.read(0, node.bytes, false, &mut |bytes| {
+            content.extend_from_slice(bytes)
+        });
+        Some(content)
+    }
+
+    /// Names of a folder's files as a listing would show them.
+    #[must_use]
+    pub fn names(&self, dir: Dir) -> Vec<String> {
+        let mut inner = self.inner.borrow_mut();
+        inner
+            .disk
+            .list(dir)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect()
     }
 
     /// Holds a lock as another process would.
@@ -357,6 +394,8 @@ impl Inner {
                 self.mail.rung(shard);
                 self.wake(shard);
             }
+            Event::Socket(id) => self.look_at_socket(id),
+            Event::Arrival(to) => self.arrive(to),
         }
     }
 
@@ -393,6 +432,7 @@ impl Inner {
             }
         }
         self.events.clear();
+        self.network.machine_stopped();
         self.called = None;
         self.locks.clear();
         for shard in &mut self.shards {

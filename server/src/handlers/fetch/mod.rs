@@ -99,7 +99,10 @@ pub struct Told {
 /// Bytes that are no such request.
 pub fn handle(broker: &mut BrokerShard, request: &Request<'_>) -> Result<(), Refusal> {
     let asked: Asked<'_> = request.decode()?;
-    let mut fetch = broker.fetch_pool.pop().unwrap_or_else(|| FetchRequest::new(request.head));
+    let mut fetch = broker
+        .fetch_pool
+        .pop()
+        .unwrap_or_else(|| FetchRequest::new(request.head));
     fetch.reset(request.head);
     match broker.open_session(&asked, &mut fetch) {
         Ok(session) => fetch.session = session,
@@ -110,8 +113,9 @@ pub fn handle(broker: &mut BrokerShard, request: &Request<'_>) -> Result<(), Ref
         }
     }
     fetch.bytes_min = usize::try_from(asked.min_bytes).unwrap_or(0);
-    fetch.bytes_max =
-        usize::try_from(asked.max_bytes).unwrap_or(0).min(broker.shared.settings.fetch_bytes_max);
+    fetch.bytes_max = usize::try_from(asked.max_bytes)
+        .unwrap_or(0)
+        .min(broker.shared.settings.fetch_bytes_max);
     let wait_ms = asked.max_wait_ms.clamp(0, WAIT_MS_MAX);
     let bound = if asked.isolation_level == READ_COMMITTED {
         ReadBound::LastStable
@@ -181,7 +185,9 @@ impl FetchRequest {
 
     /// Name of a topic and its places.
     fn topics(&self) -> impl Iterator<Item = (&str, Range<usize>)> {
-        self.topics.iter().map(|(name, places)| (&self.names[name.clone()], places.clone()))
+        self.topics
+            .iter()
+            .map(|(name, places)| (&self.names[name.clone()], places.clone()))
     }
 }
 
@@ -193,13 +199,9 @@ impl BrokerShard {
             error_code: error.code(),
             ..FetchStart::default()
         };
-        let written = FetchResponseWriter::begin(
-            &mut scratch,
-            head.version,
-            head.correlation_id,
-            &start,
-        )
-        .and_then(FetchResponseWriter::finish);
+        let written =
+            FetchResponseWriter::begin(&mut scratch, head.version, head.correlation_id, &start)
+                .and_then(FetchResponseWriter::finish);
         self.respond_bytes(head, written, &scratch);
         self.scratch = scratch;
     }
@@ -255,8 +257,10 @@ impl BrokerShard {
         }
         self.part_items = parts;
         if wait_ms > 0 && self.fetches.get_mut(key).is_some() {
-            let deadline_ns =
-                self.io.now_ns().saturating_add(wait_ms.cast_unsigned() as u64 * 1_000_000);
+            let deadline_ns = self
+                .io
+                .now_ns()
+                .saturating_add(wait_ms.cast_unsigned() as u64 * 1_000_000);
             self.timers.push(deadline_ns, Timer::Fetch(key));
         }
         if is_empty {
@@ -407,9 +411,15 @@ fn write_response(
 ) -> Result<(), EncodeError> {
     let is_shown = |place: &Place| place.is_shown(fetch.session);
     let counts = |range: &Range<usize>| {
-        fetch.places[range.clone()].iter().filter(|place| is_shown(place)).count()
+        fetch.places[range.clone()]
+            .iter()
+            .filter(|place| is_shown(place))
+            .count()
     };
-    let topic_count = fetch.topics().filter(|(_, range)| counts(range) > 0).count();
+    let topic_count = fetch
+        .topics()
+        .filter(|(_, range)| counts(range) > 0)
+        .count();
     let start = FetchStart {
         session_id,
         topic_count,

@@ -200,7 +200,11 @@ impl BrokerShard {
             ReadBound::LogEnd => offsets.log_end,
         };
         // KAFKA: the first batch of a response comes even above all bounds.
-        let bytes_max = if is_first { bytes_max.max(1) } else { bytes_max };
+        let bytes_max = if is_first {
+            bytes_max.max(1)
+        } else {
+            bytes_max
+        };
         if item.offset >= end || bytes_max == 0 {
             return Some(result);
         }
@@ -268,9 +272,16 @@ impl BrokerShard {
         if active.reading > 0 {
             return;
         }
-        active.bytes = active.results.iter().map(|result| result.batches.bytes).sum();
+        active.bytes = active
+            .results
+            .iter()
+            .map(|result| result.batches.bytes)
+            .sum();
         let has_error = active.results.iter().any(|result| !result.error.is_none());
-        let must_wait = active.part.waits_below.is_some_and(|enough| active.bytes < enough);
+        let must_wait = active
+            .part
+            .waits_below
+            .is_some_and(|enough| active.bytes < enough);
         let is_watching = must_wait && !has_error;
         let has_more = active.reported.is_none_or(|before| active.bytes > before);
         let is_stale = std::mem::take(&mut active.is_stale);
@@ -309,7 +320,9 @@ impl BrokerShard {
         let engine = &self.engine;
         reported == 0
             && active.part.items.iter().any(|item| {
-                let end = engine.offsets(item.handle).map_or(0, |offsets| offsets.high_watermark);
+                let end = engine
+                    .offsets(item.handle)
+                    .map_or(0, |offsets| offsets.high_watermark);
                 item.offset < end && active.part.bytes_max > 0 && item.bytes_max > 0
             })
     }

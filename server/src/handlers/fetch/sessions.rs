@@ -75,7 +75,10 @@ impl FetchSessions {
             return None;
         }
         if self.sessions.len() >= self.sessions_max {
-            let oldest = self.sessions.iter().min_by_key(|(_, session)| session.last_used_ns);
+            let oldest = self
+                .sessions
+                .iter()
+                .min_by_key(|(_, session)| session.last_used_ns);
             let (id, session) = oldest?;
             if now_ns.saturating_sub(session.last_used_ns) < STALE_NS {
                 return None;
@@ -114,8 +117,10 @@ impl FetchSessions {
     }
 
     fn go_on(&mut self, asked: &Asked<'_>, now_ns: u64) -> Result<&Session, ErrorCode> {
-        let session =
-            self.sessions.get_mut(&asked.session_id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
+        let session = self
+            .sessions
+            .get_mut(&asked.session_id)
+            .ok_or(ErrorCode::FetchSessionIdNotFound)?;
         if session.epoch != asked.session_epoch {
             return Err(ErrorCode::InvalidFetchSessionEpoch);
         }
@@ -125,7 +130,9 @@ impl FetchSessions {
         for topic in &asked.topics {
             let known = session.topics.entry(topic.topic.to_owned()).or_default();
             for partition in &topic.partitions {
-                let told = known.get(&partition.partition).and_then(|wanted| wanted.told);
+                let told = known
+                    .get(&partition.partition)
+                    .and_then(|wanted| wanted.told);
                 let wanted = Wanted {
                     told,
                     ..wanted(&partition)

@@ -376,3 +376,6 @@ impl FileTable {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

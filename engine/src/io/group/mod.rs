@@ -5,11 +5,19 @@
 //! messages that any thread may send with [`ShardGroup::remote`]. A panic on a shard's thread
 //! aborts the process: a shard that is gone would leave acknowledged work undone unseen.
 
+mod startup;
+#[cfg(test)]
+mod tests;
+
+pub use super::terminate::on_terminate;
+
 use super::Io;
 use super::mailbox::Mailbox;
 use super::remote::{Remote, RemoteInbox};
+use rustix::thread::CpuSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 /// What the kernel implementation needs to know.
 #[derive(Clone, Debug)]
@@ -56,7 +64,9 @@ pub struct SetupError(pub String);
 pub struct ShardGroup<R, T> {
     remote: Remote<T>,
     report: Arc<SetupReport>,
-    threads: Vec<std::thread::JoinHandle<R>>,
+    /// `None` from those that ended before their body ran.
+    threads: Vec<JoinHandle<Option<R>>>,
+    housekeeper: JoinHandle<()>,
 }
 
 impl<R, T: Send + 'static> ShardGroup<R, T> {
@@ -76,11 +86,16 @@ impl<R, T: Send + 'static> ShardGroup<R, T> {
     /// decision, usually because of a message sent with [`Self::remote`].
     #[must_use]
     pub fn join(self) -> Vec<R> {
-        let ended = self.threads.into_iter().map(|thread| thread.join());
+        let ended = self.threads.into_iter().filter_map(joined).collect();
+        // It ends after the last shard. Waiting for it means that locks are given back.
+        joined(self.housekeeper);
         ended
-            .map(|result| result.unwrap_or_else(|_| std::process::abort()))
-            .collect()
     }
+}
+
+/// The result of a thread; one that panicked has ended the process already.
+fn joined<R>(thread: JoinHandle<R>) -> R {
+    thread.join().unwrap_or_else(|_| std::process::abort())
 }
 
 /// Starts one shard per core of `config`, each on its own pinned thread with its own ring, and
@@ -99,8 +114,7 @@ where
     R: Send + 'static,
     F: Fn(ShardSeat<M, T>) -> R + Send + Sync + 'static,
 {
-    drop(body);
-    todo!("{config:?}")
+    startup::start(config, body)
 }
 
 /// [`start_shards`] without messages from outside, then [`ShardGroup::join`].
@@ -120,19 +134,14 @@ where
     Ok(group.join())
 }
 
-/// Calls `action` on a thread of its own each time the process is asked to end (SIGINT, SIGTERM),
-/// with the count so far: 1 for the first. Typically it sends a stop message over a [`Remote`],
-/// and ends the process at the second.
-///
-/// # Errors
-/// What the operating system says; there may be one such action per process.
-pub fn on_terminate(action: impl FnMut(u32) + Send + 'static) -> std::io::Result<()> {
-    drop(action);
-    todo!()
-}
-
 /// Cores this process may run on, ascending.
 #[must_use]
 pub fn allowed_cores() -> Vec<usize> {
-    todo!()
+    match rustix::thread::sched_getaffinity(None) {
+        Ok(set) => (0..CpuSet::MAX_CPU)
+            .filter(|&core| set.is_set(core))
+            .collect(),
+        // Only with more cores than a set can name.
+        Err(_) => (0..std::thread::available_parallelism().map_or(1, usize::from)).collect(),
+    }
 }

@@ -1,0 +1,197 @@
+//! The file table on the simulated disk.
+
+use super::{FileEvent, FileTable, SegmentFile, Want};
+use crate::ids::FileId;
+use crate::io::simulated::{World, WorldConfig};
+use crate::io::{FileHandle, FileOp, FileReply, Io, IoFailure, Op, Outcome};
+use crate::shard::token::LogKind;
+use std::collections::BTreeMap;
+
+struct Fixture {
+    world: World,
+    io: Io,
+    table: FileTable,
+    opened: BTreeMap<u64, Result<FileHandle, IoFailure>>,
+    drained: Vec<SegmentFile>,
+}
+
+fn fixture(open_max: usize, files: u64) -> Fixture {
+    let (world, mut ios) = World::new(7, 1, WorldConfig::default());
+    let mut io = ios.remove(0);
+    for id in 0..files {
+        let path = SegmentFile::records(FileId(id)).path();
+        let Outcome::File(Ok(FileReply::Opened { file, .. })) =
+            io.call(Op::File(FileOp::Create { path }))
+        else {
+            panic!("file {id} was not made");
+        };
+        io.close_file(file);
+    }
+    Fixture {
+        world,
+        io,
+        table: FileTable::new(open_max),
+        opened: BTreeMap::new(),
+        drained: Vec::new(),
+    }
+}
+
+impl Fixture {
+    fn want(&mut self, id: u64) -> Want {
+        let file = SegmentFile::records(FileId(id));
+        self.table
+            .want(&mut self.io, file, LogKind::ColdRead.key(id))
+    }
+
+    fn give_back(&mut self, id: u64) {
+        let file = SegmentFile::records(FileId(id));
+        self.table.give_back(&mut self.io, file);
+    }
+
+    /// Runs until nothing happens any more.
+    fn settle(&mut self) {
+        loop {
+            let mut done = Vec::new();
+            self.io.poll(&mut done);
+            for completion in done {
+                let (kind, slot) = LogKind::parse(completion.token.key).unwrap();
+                assert_eq!(kind, LogKind::OpenFile);
+                self.table.complete(&mut self.io, slot, completion.outcome);
+            }
+            while let Some(event) = self.table.next_event() {
+                match event {
+                    FileEvent::Opened { waiter, result, .. } => {
+                        let (_, slot) = LogKind::parse(waiter).unwrap();
+                        self.opened.insert(slot, result.map(|(handle, _)| handle));
+                    }
+                    FileEvent::Drained(file) => self.drained.push(file),
+                }
+            }
+            if !self.world.step() {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn an_open_file_is_shared_and_stays_open_while_it_is_idle() {
+    let mut f = fixture(4, 1);
+    assert_eq!(f.want(0), Want::Opening);
+    assert_eq!(f.want(0), Want::Opening);
+    f.settle();
+    let handle = f.opened[&0].unwrap();
+    f.give_back(0);
+    f.give_back(0);
+    assert_eq!(f.want(0), Want::Ready(handle));
+    assert_eq!(f.table.open_files(), 1);
+}
+
+#[test]
+fn ten_thousand_files_pass_through_sixty_four_descriptors() {
+    let mut f = fixture(64, 10_000);
+    for round in 0..100 {
+        for id in 0..100 {
+            assert_eq!(f.want(round * 100 + id), Want::Opening);
+        }
+        f.settle();
+        assert_eq!(f.table.open_files(), 64);
+        assert_eq!(f.opened.len(), 64, "those beyond the bound wait");
+        while let Some((id, result)) = f.opened.pop_first() {
+            result.unwrap();
+            f.give_back(id);
+            assert!(f.table.open_files() <= 64);
+            f.settle();
+        }
+    }
+    assert_eq!(f.table.open_files(), 64);
+    f.table.close_all_idle(&mut f.io);
+    assert_eq!(f.table.open_files(), 0);
+}
+
+#[test]
+fn the_least_recently_used_idle_file_is_closed_first() {
+    let mut f = fixture(2, 3);
+    for id in [0, 1] {
+        f.want(id);
+        f.settle();
+        f.give_back(id);
+    }
+    // File 0 is used again, so file 1 has been idle for longer.
+    assert!(matches!(f.want(0), Want::Ready(_)));
+    f.give_back(0);
+    assert_eq!(f.want(2), Want::Opening);
+    f.settle();
+    f.give_back(2);
+    assert!(matches!(f.want(0), Want::Ready(_)));
+    assert_eq!(f.want(1), Want::Opening);
+}
+
+#[test]
+fn a_retired_file_is_drained_only_when_its_last_user_is_gone() {
+    let mut f = fixture(2, 1);
+    f.want(0);
+    f.settle();
+    assert!(matches!(f.want(0), Want::Ready(_)));
+    f.table.retire(&mut f.io, SegmentFile::records(FileId(0)));
+    f.settle();
+    f.give_back(0);
+    f.settle();
+    assert!(f.drained.is_empty(), "one user is left");
+    f.give_back(0);
+    f.settle();
+    assert_eq!(f.drained, [SegmentFile::records(FileId(0))]);
+    assert_eq!(f.table.open_files(), 0);
+}
+
+#[test]
+fn a_file_that_is_being_opened_is_not_drained_before_its_waiter_gave_it_back() {
+    let mut f = fixture(1, 2);
+    f.want(0);
+    f.want(1);
+    f.table.retire(&mut f.io, SegmentFile::records(FileId(0)));
+    f.table.retire(&mut f.io, SegmentFile::records(FileId(1)));
+    f.settle();
+    assert!(f.drained.is_empty());
+    f.give_back(0);
+    f.settle();
+    assert_eq!(f.drained.len(), 1);
+    assert!(
+        f.opened[&1].is_ok(),
+        "the queued one was opened in its place"
+    );
+    f.give_back(1);
+    f.settle();
+    assert_eq!(f.drained.len(), 2);
+}
+
+#[test]
+fn a_missing_file_is_an_error_for_its_waiter_and_takes_no_descriptor() {
+    let mut f = fixture(1, 1);
+    f.want(99);
+    f.want(0);
+    f.settle();
+    assert!(f.opened[&99].unwrap_err().is_not_found());
+    assert!(f.opened[&0].is_ok());
+    assert_eq!(f.table.open_files(), 1);
+}
+
+#[test]
+fn names_are_read_back_and_foreign_names_are_not_ours() {
+    for file in [
+        SegmentFile::records(FileId(0x12_0000_0000_0034)),
+        SegmentFile::index(FileId(1)),
+    ] {
+        assert_eq!(SegmentFile::parse(&file.path().name), Some(file));
+    }
+    for name in [
+        "0001.ballast",
+        "0000000000000001.log",
+        "000000000000001.seg",
+        "000000000000000G.seg",
+        "+00000000000000a.seg",
+        "",
+    ] {
+        assert_eq!(SegmentFile::parse(name), None, "{name}");
+    }
+}

@@ -1,0 +1,123 @@
+//! The crash test: a simulated disk, a seeded workload, a crash after any disk operation, and an
+//! account outside of the engine that says what must have survived.
+//!
+//! `MILLRACE_CRASH_SEED=n` runs one seed alone; a failure prints it.
+
+mod oracle;
+mod oracle_tests;
+mod run;
+mod workload;
+
+use millrace_engine::planted::{Bug, plant};
+use run::{Coverage, Run};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Lives of each seed; every one but the last ends in a crash.
+const LIVES: u32 = 20;
+
+/// Runs one seed to its end, or says what went wrong and how to see it again.
+fn run_seed(seed: u64) -> Result<Coverage, String> {
+    let mut run = Run::new(seed);
+    let ended = catch_unwind(AssertUnwindSafe(|| run.live(LIVES)));
+    let problem = match ended {
+        Ok(Ok(())) => return Ok(run.coverage),
+        Ok(Err(problem)) => problem,
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
+            format!("panic: {}", text.unwrap_or_default())
+        }
+    };
+    Err(format!(
+        "seed {seed}, life {}: {problem}\nreplay: MILLRACE_CRASH_SEED={seed} cargo test -p \
+         millrace-engine --test it crash",
+        run.coverage.lives
+    ))
+}
+
+fn seed_from_environment() -> Option<u64> {
+    let seed = std::env::var("MILLRACE_CRASH_SEED").ok()?;
+    Some(seed.parse().expect("MILLRACE_CRASH_SEED is a number"))
+}
+
+/// Runs seeds on two threads until there were `crashes`.
+fn run_until(crashes: u64) -> Result<Coverage, String> {
+    let next = AtomicU64::new(0);
+    let sum = Mutex::new((Coverage::default(), None));
+    let worker = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            let result = run_seed(seed);
+            let mut sum = sum.lock().unwrap();
+            match result {
+                Ok(coverage) => sum.0.add(&coverage),
+                Err(problem) => _ = sum.1.get_or_insert(problem),
+            }
+            if sum.0.crashes >= crashes || sum.1.is_some() {
+                return;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(worker);
+        worker();
+    });
+    let (coverage, problem) = sum.into_inner().unwrap();
+    problem.map_or(Ok(coverage), Err)
+}
+
+#[test]
+fn acknowledged_batches_survive_ten_thousand_crashes() {
+    if let Some(seed) = seed_from_environment() {
+        let coverage = run_seed(seed).unwrap_or_else(|problem| panic!("{problem}"));
+        println!("{coverage:#?}");
+        return;
+    }
+    let coverage = run_until(10_000).unwrap_or_else(|problem| panic!("{problem}"));
+    println!("{coverage:#?}");
+    coverage.assert_that_it_proves_something();
+}
+
+#[test]
+fn a_seed_gives_the_same_run_every_time() {
+    let hash = || {
+        let mut run = Run::new(4711);
+        run.live(5).unwrap();
+        run.world.event_hash()
+    };
+    assert_eq!(hash(), hash());
+}
+
+/// Runs seeds with a planted bug until one of them notices.
+fn assert_caught(bug: Bug, seeds: u64) {
+    let _planted = plant(bug);
+    let caught = (0..seeds).find_map(|seed| run_seed(seed).err().map(|problem| (seed, problem)));
+    let Some((seed, problem)) = caught else {
+        panic!("{bug:?} went unnoticed over {seeds} seeds");
+    };
+    println!("{bug:?} noticed by seed {seed}: {problem}");
+}
+
+macro_rules! planted_bugs_are_caught {
+    ($($name:ident: $bug:ident,)*) => {
+        $(#[test]
+        fn $name() {
+            if seed_from_environment().is_none() {
+                assert_caught(Bug::$bug, 300);
+            }
+        })*
+    };
+}
+
+planted_bugs_are_caught! {
+    notices_an_ack_before_the_commits_before_it: AckOnOwnCompletion,
+    notices_an_ack_before_the_placed_write: AckBeforePlaced,
+    notices_a_recovery_that_resumes_behind_a_hole: ResumeBehindHole,
+    notices_a_placed_write_that_covers_a_shared_block: PlacedEndRoundedUp,
+    notices_a_missing_tail_image: TailImageOmitted,
+    notices_write_back_that_is_not_durable: WriteBackNotDurable,
+    notices_journal_files_recycled_too_early: RecycleAfterFirstCopy,
+    notices_batches_readable_before_they_are_durable: HighWatermarkAtAppend,
+}

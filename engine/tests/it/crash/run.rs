@@ -1,0 +1,512 @@
+//! One seed: a machine that lives, works and dies many times, and its account.
+
+use super::oracle::{Asked, Ending, Oracle, Sent};
+use millrace_engine::ids::{JournalId, PartitionHandle, ShardId, Ticket};
+use millrace_engine::io::simulated::{Crash, Random, World, WorldConfig};
+use millrace_engine::io::{Awaiting, Completion, Io};
+use millrace_engine::partition::{ReadBatches, ReadBound, ReadError, ReadRequest};
+use millrace_engine::record_batch::Header;
+use millrace_engine::shard::{Event, OpenError, Read, Shard, ShardConfig, ShardCounters};
+use std::collections::BTreeMap;
+
+/// Why a life is over.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// The machine stopped, as it was asked to.
+    Crashed,
+    /// The engine broke a promise.
+    Wrong(String),
+}
+
+impl From<String> for Halt {
+    fn from(problem: String) -> Self {
+        Self::Wrong(problem)
+    }
+}
+
+/// What a run went through.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Coverage {
+    pub(super) lives: u64,
+    pub(super) crashes: u64,
+    pub(super) power_cuts: u64,
+    pub(super) crashes_in_recovery: u64,
+    pub(super) clean_stops: u64,
+    pub(super) blocks_torn: u64,
+    pub(super) blocks_garbage: u64,
+    pub(super) acked_batches: u64,
+    pub(super) duplicates: u64,
+    pub(super) fail_stops: u64,
+    pub(super) shard: ShardCounters,
+}
+
+impl Coverage {
+    pub(super) fn add(&mut self, more: &Self) {
+        self.lives += more.lives;
+        self.crashes += more.crashes;
+        self.power_cuts += more.power_cuts;
+        self.crashes_in_recovery += more.crashes_in_recovery;
+        self.clean_stops += more.clean_stops;
+        self.blocks_torn += more.blocks_torn;
+        self.blocks_garbage += more.blocks_garbage;
+        self.acked_batches += more.acked_batches;
+        self.duplicates += more.duplicates;
+        self.fail_stops += more.fail_stops;
+        add_counters(&mut self.shard, &more.shard);
+    }
+
+    /// A run that missed one of these shows nothing by passing.
+    pub(super) fn assert_that_it_proves_something(&self) {
+        let marks = [
+            ("power cuts", self.power_cuts),
+            ("crashes inside recovery", self.crashes_in_recovery),
+            ("clean stops", self.clean_stops),
+            ("blocks torn by sector", self.blocks_torn),
+            ("blocks turned to noise", self.blocks_garbage),
+            ("acknowledged batches", self.acked_batches),
+            ("duplicates recognised", self.duplicates),
+            ("fail-stops", self.fail_stops),
+            ("commits", self.shard.commits),
+            ("placed bytes", self.shard.placed_bytes),
+            ("bytes written back", self.shard.write_back_bytes),
+            ("checkpoints", self.shard.checkpoints),
+            ("rolls", self.shard.rolls),
+            ("cold reads", self.shard.cold_read_bytes),
+        ];
+        for (name, count) in marks {
+            assert!(count > 0, "no {name}: the run proves nothing; {self:#?}");
+        }
+    }
+}
+
+/// One shard of the running process.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) io: Io,
+    pub(super) shard: Shard,
+    /// It said that it acknowledges nothing any more.
+    pub(super) is_stopped: bool,
+}
+
+/// A machine and the account of it.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) random: Random,
+    pub(super) world: World,
+    pub(super) shards: usize,
+    pub(super) nodes: Vec<Node>,
+    pub(super) home: BTreeMap<PartitionHandle, usize>,
+    pub(super) oracle: Oracle,
+    pub(super) coverage: Coverage,
+    pub(super) next_ticket: u64,
+    pub(super) next_handle: u64,
+    pub(super) batches_made: u64,
+    ending: Ending,
+    reads: BTreeMap<u64, Result<ReadBatches, ReadError>>,
+    done: Vec<Completion>,
+    events: Vec<Event>,
+}
+
+impl Run {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut random = Random::stream(seed, 77);
+        let mut config = WorldConfig {
+            arena_bytes: 4 << 20,
+            ..WorldConfig::default()
+        };
+        // On half of the disks no write is flushed by accident.
+        if random.chance(1, 2) {
+            config.disk.flush_all_per_million = 0;
+        }
+        let (world, ios) = World::new(seed, 1, config);
+        drop(ios);
+        world.kill();
+        let shards = 1 + usize::from(random.chance(1, 4));
+        Self {
+            random,
+            world,
+            shards,
+            nodes: Vec::new(),
+            home: BTreeMap::new(),
+            oracle: Oracle::default(),
+            coverage: Coverage::default(),
+            next_ticket: 0,
+            next_handle: 1,
+            batches_made: 0,
+            ending: Ending::Crashed(Crash::Kill),
+            reads: BTreeMap::new(),
+            done: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Lives `lives` lives, then one without a crash in which everything must go on.
+    pub(super) fn live(&mut self, lives: u32) -> Result<(), String> {
+        for _ in 0..lives {
+            self.life(true)?;
+        }
+        self.life(false)?;
+        let counters = self.world.counters();
+        self.coverage.crashes = counters.kills + counters.power_cuts;
+        self.coverage.power_cuts = counters.power_cuts;
+        self.coverage.blocks_torn = counters.blocks_torn;
+        self.coverage.blocks_garbage = counters.blocks_garbage;
+        self.coverage.acked_batches = self.oracle.acked_batches;
+        Ok(())
+    }
+
+    /// From start to crash or clean stop. The last life of a run ends with a clean stop.
+    fn life(&mut self, may_crash: bool) -> Result<(), String> {
+        self.coverage.lives += 1;
+        let crash = match self.random.chance(2, 3) {
+            true => Crash::PowerCut,
+            false => Crash::Kill,
+        };
+        let ios = self.world.restart(self.shards);
+        self.world.crash_never();
+        if may_crash {
+            let reach = [40, 300, 1500][self.random.below(3) as usize];
+            self.world.crash_after(1 + self.random.below(reach), crash);
+        }
+        let ended = match self.open(ios) {
+            Ok(()) => self.work_and_stop(may_crash),
+            Err(Halt::Crashed) => {
+                self.coverage.crashes_in_recovery += 1;
+                Err(Halt::Crashed)
+            }
+            Err(wrong) => Err(wrong),
+        };
+        let ending = match ended {
+            Ok(ending) => ending,
+            Err(Halt::Crashed) => Ending::Crashed(crash),
+            Err(Halt::Wrong(problem)) => return Err(problem),
+        };
+        self.end_life(ending);
+        Ok(())
+    }
+
+    fn work_and_stop(&mut self, may_crash: bool) -> Result<Ending, Halt> {
+        self.check_recovery()?;
+        // Recovered, looked at, and gone again: the next recovery must show the same.
+        if may_crash && self.random.chance(1, 8) {
+            return self.crash_now();
+        }
+        self.work(if may_crash { 200 } else { 60 })?;
+        self.settle()?;
+        if may_crash && self.random.chance(1, 2) {
+            return self.crash_now();
+        }
+        self.stop_cleanly()
+    }
+
+    fn crash_now(&mut self) -> Result<Ending, Halt> {
+        self.world.kill();
+        Ok(Ending::Crashed(Crash::Kill))
+    }
+
+    fn end_life(&mut self, ending: Ending) {
+        for node in &self.nodes {
+            add_counters(&mut self.coverage.shard, &node.shard.counters());
+        }
+        self.reads.clear();
+        self.done.clear();
+        self.events.clear();
+        self.nodes.clear();
+        self.oracle.asked.clear();
+        if !self.world.is_crashed() {
+            self.world.kill();
+        }
+        self.ending = ending;
+    }
+
+    fn open(&mut self, ios: Vec<Io>) -> Result<(), Halt> {
+        for (index, mut io) in ios.into_iter().enumerate() {
+            let config = shard_config(index);
+            match Shard::open(&mut io, config, JournalId(index as u16)) {
+                Ok(shard) => self.nodes.push(Node {
+                    io,
+                    shard,
+                    is_stopped: false,
+                }),
+                Err(_) if self.world.is_crashed() => return Err(Halt::Crashed),
+                Err(error) => return Err(Halt::Wrong(open_problem(index, &error))),
+            }
+        }
+        Ok(())
+    }
+
+    fn check_recovery(&mut self) -> Result<(), Halt> {
+        self.home.clear();
+        let mut partitions = Vec::new();
+        let mut registry = BTreeMap::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            for found in node.shard.partitions() {
+                if self.home.insert(found.0, index).is_some() {
+                    return Err(Halt::Wrong(format!("{:?} lives on two shards", found.0)));
+                }
+                partitions.push(found);
+            }
+            for (_, key, value) in node.shard.registry() {
+                registry.insert(key[0], value.to_vec());
+            }
+        }
+        let ending = self.ending;
+        self.oracle.check_partitions(ending, &partitions)?;
+        self.oracle.check_registry(&registry)?;
+        for (handle, ..) in partitions {
+            let config = self.oracle.logs[&handle].spec.config.clone();
+            let configured = self
+                .node_of(handle)
+                .shard
+                .configure_partition(handle, config);
+            configured.map_err(|error| format!("{handle:?}: {error}"))?;
+            let offsets = self.node_of(handle).shard.offsets(handle);
+            let offsets = offsets.ok_or_else(|| format!("{handle:?} has no offsets"))?;
+            let found = self.read_from(handle, offsets.log_start, offsets.high_watermark)?;
+            let log = self.oracle.logs.get_mut(&handle);
+            log.ok_or("checked above".to_owned())?
+                .check_recovered(ending, &offsets, &found)
+                .map_err(|problem| format!("{handle:?} after {ending:?}: {problem}"))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn node_of(&mut self, handle: PartitionHandle) -> &mut Node {
+        let index = self.home[&handle];
+        &mut self.nodes[index]
+    }
+
+    pub(super) fn ticket(&mut self, asked: Asked) -> Ticket {
+        self.next_ticket += 1;
+        self.oracle.asked.insert(self.next_ticket, asked);
+        Ticket(self.next_ticket)
+    }
+
+    /// Reads whole batches of `[from, to)`.
+    pub(super) fn read_from(
+        &mut self,
+        handle: PartitionHandle,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<(i64, Vec<u8>)>, Halt> {
+        let mut found = Vec::new();
+        let mut offset = from;
+        while offset < to {
+            let bytes_max = 1 + self.random.below(200_000) as usize;
+            let read = self.read(handle, offset, bytes_max)?;
+            if read.next_offset <= offset || read.parts.is_empty() {
+                // A gap at the end of a relaxed log holds no batches.
+                break;
+            }
+            offset = read.next_offset;
+            let mut bytes = Vec::with_capacity(read.bytes);
+            for part in &read.parts {
+                bytes.extend_from_slice(part);
+            }
+            split_batches(handle, &bytes, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    fn read(
+        &mut self,
+        handle: PartitionHandle,
+        offset: i64,
+        bytes_max: usize,
+    ) -> Result<ReadBatches, Halt> {
+        let request = ReadRequest {
+            offset,
+            bytes_max,
+            bound: ReadBound::HighWatermark,
+        };
+        let ticket = self.ticket(Asked::Read);
+        let node = self.node_of(handle);
+        let problem = |error: ReadError| Halt::Wrong(format!("{handle:?} at {offset}: {error}"));
+        match node.shard.read(&mut node.io, handle, request, ticket) {
+            Ok(Read::Ready(batches)) => return Ok(batches),
+            Ok(Read::Pending) => {}
+            Err(_) if self.world.is_crashed() => return Err(Halt::Crashed),
+            Err(error) => return Err(problem(error)),
+        }
+        for _ in 0..100_000 {
+            self.turn_all()?;
+            if let Some(result) = self.reads.remove(&ticket.0) {
+                return result.map_err(problem);
+            }
+            self.world.step();
+        }
+        Err(Halt::Wrong(format!(
+            "{handle:?}: a read at {offset} never ended"
+        )))
+    }
+
+    /// One turn of every shard.
+    pub(super) fn turn_all(&mut self) -> Result<(), Halt> {
+        for index in 0..self.nodes.len() {
+            if self.world.is_crashed() {
+                return Err(Halt::Crashed);
+            }
+            self.turn(index)?;
+        }
+        match self.world.is_crashed() {
+            true => Err(Halt::Crashed),
+            false => Ok(()),
+        }
+    }
+
+    fn turn(&mut self, index: usize) -> Result<(), Halt> {
+        let node = &mut self.nodes[index];
+        node.io.poll(&mut self.done);
+        for completion in self.done.drain(..) {
+            node.shard.complete(&mut node.io, completion);
+        }
+        node.shard.end_turn(&mut node.io);
+        node.shard.drain_events(&mut self.events);
+        let deadline = node.shard.next_deadline_ns();
+        node.io.park(deadline, Awaiting::Anything);
+        if self.world.is_crashed() {
+            // What a turn says after the machine stopped reached nobody.
+            self.events.clear();
+            return Err(Halt::Crashed);
+        }
+        for event in std::mem::take(&mut self.events) {
+            self.take_event(index, event)?;
+        }
+        self.observe(index);
+        Ok(())
+    }
+
+    fn take_event(&mut self, index: usize, event: Event) -> Result<(), Halt> {
+        let node = &mut self.nodes[index];
+        match event {
+            Event::AppendAcked(ticket) | Event::ControlDone(ticket) => {
+                if node.is_stopped {
+                    return Err(Halt::Wrong(format!("{ticket:?} acked after the fail-stop")));
+                }
+                let asked = self.oracle.asked.remove(&ticket.0);
+                let asked = asked.ok_or_else(|| format!("{ticket:?} was answered before"))?;
+                self.oracle.acked(asked);
+            }
+            Event::AppendFailed(ticket) | Event::ControlFailed(ticket) => {
+                self.oracle.asked.remove(&ticket.0);
+            }
+            Event::ReadDone(ticket, result) => {
+                self.oracle.asked.remove(&ticket.0);
+                self.reads.insert(ticket.0, result);
+            }
+            Event::FailStopped(reason) => {
+                if self.world.counters().disk_faults == 0 {
+                    return Err(Halt::Wrong(format!(
+                        "fail-stop on an honest disk: {reason}"
+                    )));
+                }
+                self.coverage.fail_stops += u64::from(!node.is_stopped);
+                node.is_stopped = true;
+            }
+            Event::Advanced(_) | Event::DiskFull(_) => {}
+        }
+        Ok(())
+    }
+
+    fn observe(&mut self, index: usize) {
+        for (handle, log) in &mut self.oracle.logs {
+            if self.home.get(handle) == Some(&index)
+                && let Some(offsets) = self.nodes[index].shard.offsets(*handle)
+            {
+                log.observe(&offsets);
+            }
+        }
+    }
+
+    /// Turns and steps until nothing waits for an answer.
+    fn settle(&mut self) -> Result<(), Halt> {
+        for _ in 0..200_000 {
+            self.turn_all()?;
+            let is_stopped = self.nodes.iter().all(|node| node.is_stopped);
+            if self.oracle.asked.is_empty() || is_stopped {
+                return Ok(());
+            }
+            self.world.step();
+        }
+        let waiting: Vec<_> = self.oracle.asked.values().take(5).collect();
+        Err(Halt::Wrong(format!("never answered: {waiting:?}")))
+    }
+
+    fn stop_cleanly(&mut self) -> Result<Ending, Halt> {
+        for node in &mut self.nodes {
+            node.shard.begin_stop(&mut node.io);
+        }
+        for _ in 0..200_000 {
+            self.turn_all()?;
+            if self.nodes.iter().all(|node| node.shard.is_stopped()) {
+                if self.nodes.iter().any(|node| node.is_stopped) {
+                    return self.crash_now();
+                }
+                self.coverage.clean_stops += 1;
+                return Ok(Ending::Stopped);
+            }
+            self.world.step();
+        }
+        Err(Halt::Wrong("a clean stop never ended".to_owned()))
+    }
+
+    /// Notes a batch that the engine took.
+    pub(super) fn sent(&mut self, handle: PartitionHandle, sent: Sent) {
+        if let Some(log) = self.oracle.logs.get_mut(&handle) {
+            log.batches.push_back(sent);
+        }
+    }
+}
+
+fn open_problem(index: usize, error: &OpenError) -> String {
+    format!("shard {index} does not open: {error}")
+}
+
+/// Cuts bytes into the batches they are.
+fn split_batches(
+    handle: PartitionHandle,
+    bytes: &[u8],
+    found: &mut Vec<(i64, Vec<u8>)>,
+) -> Result<(), String> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let header = Header::parse(rest).map_err(|error| format!("{handle:?}: {error}"))?;
+        let batch_bytes = header.batch_bytes as usize;
+        let Some((batch, behind)) = rest.split_at_checked(batch_bytes) else {
+            return Err(format!(
+                "{handle:?}: the batch at {} is cut",
+                header.base_offset
+            ));
+        };
+        found.push((header.base_offset, batch.to_vec()));
+        rest = behind;
+    }
+    Ok(())
+}
+
+fn add_counters(sum: &mut ShardCounters, more: &ShardCounters) {
+    sum.batches += more.batches;
+    sum.commits += more.commits;
+    sum.placed_bytes += more.placed_bytes;
+    sum.write_back_bytes += more.write_back_bytes;
+    sum.checkpoints += more.checkpoints;
+    sum.rolls += more.rolls;
+    sum.cold_read_bytes += more.cold_read_bytes;
+}
+
+/// A shard so small that everything that is rare in life happens often.
+fn shard_config(index: usize) -> ShardConfig {
+    ShardConfig {
+        shard: ShardId(index as u16),
+        journal_bytes: 512 << 10,
+        journal_files: 4,
+        placed_bytes_min: 16 << 10,
+        idle_mark_ms: 2,
+        checkpoint_interval_ms: 50,
+        open_files_max: 8,
+        partitions_max: 16,
+        producers_max: 64,
+        disk_depth_max: 8,
+        retention_check_ms: 20,
+    }
+}

@@ -1,0 +1,390 @@
+//! What clients do between two crashes.
+
+use super::oracle::{Asked, Log, Sent, config};
+use super::run::{Halt, Run};
+use millrace_engine::ids::{PartitionHandle, TopicId};
+use millrace_engine::partition::{AppendError, Appended, BatchBytes, Durability, PartitionSpec};
+use millrace_engine::record_batch::Compression;
+use millrace_engine::record_batch::builder::{self, BatchBuilder};
+use millrace_engine::shard::ControlError;
+use std::rc::Rc;
+
+/// Batches that a producer's client remembers and might send again.
+const RECENT: usize = 5;
+
+impl Run {
+    /// Does about `actions` things, with turns and events in between.
+    pub(super) fn work(&mut self, actions: u32) -> Result<(), Halt> {
+        self.draw_faults();
+        for _ in 0..actions {
+            for _ in 0..1 + self.random.below(4) {
+                self.act()?;
+            }
+            self.turn_all()?;
+            for _ in 0..self.random.below(6) {
+                self.world.step();
+            }
+            if self.nodes.iter().any(|node| node.is_stopped) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One life in sixteen has a disk that fails now and then.
+    fn draw_faults(&mut self) {
+        let is_faulty = self.random.chance(1, 16);
+        let rate = if is_faulty { 2_000 } else { 0 };
+        let is_interrupting = self.random.chance(1, 8);
+        let interruptions = if is_interrupting { 10_000 } else { 0 };
+        self.world.configure(|config| {
+            config.disk.write_error_per_million = rate;
+            config.disk.short_write_per_million = rate;
+            config.disk.interrupted_per_million = interruptions;
+        });
+    }
+
+    fn act(&mut self) -> Result<(), Halt> {
+        let Some(handle) = self.pick_partition() else {
+            return self.create();
+        };
+        match self.random.below(100) {
+            0..=4 if self.oracle.logs.len() < 5 * self.shards => self.create(),
+            5 => self.delete(handle),
+            6..=9 => self.advance_log_start(handle),
+            10..=12 => self.put_registry(),
+            13..=17 => self.read_back(handle),
+            18..=24 => self.send_again(handle),
+            25..=34 => self.append_new(handle, 4_000..60_000),
+            35..=37 => self.append_new(handle, 60_000..90_000),
+            _ => self.append_new(handle, 10..3_000),
+        }
+    }
+
+    fn pick_partition(&mut self) -> Option<PartitionHandle> {
+        let mut open = self
+            .oracle
+            .logs
+            .iter()
+            .filter(|(_, log)| !log.is_delete_asked);
+        let count = open.clone().count() as u64;
+        let nth = self.random.below(count) as usize;
+        open.nth(nth).map(|(&handle, _)| handle)
+    }
+
+    fn create(&mut self) -> Result<(), Halt> {
+        let handle = PartitionHandle(self.next_handle);
+        self.next_handle += 1;
+        let durability = match self.random.below(10) {
+            0 => Durability::Memory,
+            1 | 2 => Durability::Written,
+            _ => Durability::Disk,
+        };
+        let retention_bytes = if self.random.chance(1, 3) {
+            150_000
+        } else {
+            -1
+        };
+        let mut topic_id = [0; 16];
+        topic_id[..8].copy_from_slice(&handle.0.to_le_bytes());
+        let spec = PartitionSpec {
+            handle,
+            topic_id: TopicId(topic_id),
+            index: (handle.0 % 7) as i32,
+            config: config(durability, retention_bytes),
+        };
+        let index = self.random.below(self.nodes.len() as u64) as usize;
+        let ticket = self.ticket(Asked::Create(handle));
+        let node = &mut self.nodes[index];
+        match node
+            .shard
+            .create_partition(&mut node.io, spec.clone(), ticket)
+        {
+            Ok(()) => {
+                self.home.insert(handle, index);
+                self.oracle.logs.insert(handle, Log::new(spec));
+                Ok(())
+            }
+            Err(error) => self.refused(ticket.0, error),
+        }
+    }
+
+    fn delete(&mut self, handle: PartitionHandle) -> Result<(), Halt> {
+        let ticket = self.ticket(Asked::Delete(handle));
+        let node = self.node_of(handle);
+        match node.shard.delete_partition(&mut node.io, handle, ticket) {
+            Ok(()) => {
+                if let Some(log) = self.oracle.logs.get_mut(&handle) {
+                    log.is_delete_asked = true;
+                }
+                Ok(())
+            }
+            Err(error) => self.refused(ticket.0, error),
+        }
+    }
+
+    fn refused(&mut self, ticket: u64, error: ControlError) -> Result<(), Halt> {
+        self.oracle.asked.remove(&ticket);
+        let is_expected = matches!(
+            error,
+            ControlError::DiskFull | ControlError::Stopped | ControlError::TooManyPartitions(_)
+        );
+        match is_expected || self.world.is_crashed() {
+            true => Ok(()),
+            false => Err(Halt::Wrong(format!("a change was refused: {error}"))),
+        }
+    }
+
+    fn advance_log_start(&mut self, handle: PartitionHandle) -> Result<(), Halt> {
+        let Some(offsets) = self.node_of(handle).shard.offsets(handle) else {
+            return Err(Halt::Wrong(format!("{handle:?} has no offsets")));
+        };
+        let room = offsets.high_watermark - offsets.log_start;
+        let offset = offsets.log_start + self.random.below(room as u64 + 1) as i64;
+        let ticket = self.ticket(Asked::LogStart { handle, offset });
+        if let Some(log) = self.oracle.logs.get_mut(&handle) {
+            log.log_start_asked = log.log_start_asked.max(offset);
+        }
+        let node = self.node_of(handle);
+        match node
+            .shard
+            .advance_log_start(&mut node.io, handle, offset, ticket)
+        {
+            Ok(()) => Ok(()),
+            Err(error) => self.refused(ticket.0, error),
+        }
+    }
+
+    fn put_registry(&mut self) -> Result<(), Halt> {
+        let key = self.random.below(6) as u8;
+        let length = self.random.below(300) as usize;
+        let value = (!self.random.chance(1, 4)).then(|| vec![self.random.bits() as u8; length]);
+        let values = self.oracle.registry.entry(key).or_default();
+        if values.versions.is_empty() {
+            values.versions.push(None);
+        }
+        values.versions.push(value.clone());
+        let version = values.versions.len() - 1;
+        let ticket = self.ticket(Asked::Registry { key, version });
+        let index = usize::from(key) % self.nodes.len();
+        let shard = &mut self.nodes[index].shard;
+        let put = shard.registry_put(PartitionHandle(0), &[key], value.as_deref(), ticket);
+        match put {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                if let Some(values) = self.oracle.registry.get_mut(&key) {
+                    values.versions.pop();
+                }
+                self.refused(ticket.0, error)
+            }
+        }
+    }
+
+    /// Reads a stretch and compares it with what was sent.
+    fn read_back(&mut self, handle: PartitionHandle) -> Result<(), Halt> {
+        let Some(offsets) = self.node_of(handle).shard.offsets(handle) else {
+            return Err(Halt::Wrong(format!("{handle:?} has no offsets")));
+        };
+        let room = offsets.high_watermark - offsets.log_start;
+        if room == 0 {
+            return Ok(());
+        }
+        let from = offsets.log_start + self.random.below(room as u64) as i64;
+        let found = match self.read_from(handle, from, offsets.high_watermark) {
+            // Retention or an advanced log start may overtake the reader.
+            Err(Halt::Wrong(_)) if self.is_behind_log_start(handle, from) => return Ok(()),
+            found => found?,
+        };
+        let log = &self.oracle.logs[&handle];
+        for (base_offset, bytes) in found {
+            let sent = log
+                .batches
+                .iter()
+                .find(|sent| sent.base_offset == base_offset);
+            match sent {
+                Some(sent) => super::oracle::check_bytes(sent, &bytes)
+                    .map_err(|problem| format!("{handle:?} while running: {problem}"))?,
+                None if base_offset < log.log_start => {}
+                None => {
+                    let problem = format!("{handle:?}: a batch at {base_offset} was never sent");
+                    return Err(Halt::Wrong(problem));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_behind_log_start(&mut self, handle: PartitionHandle, offset: i64) -> bool {
+        let offsets = self.node_of(handle).shard.offsets(handle);
+        offsets.is_none_or(|offsets| offset < offsets.log_start)
+    }
+
+    fn append_new(
+        &mut self,
+        handle: PartitionHandle,
+        bytes: std::ops::Range<u64>,
+    ) -> Result<(), Halt> {
+        let producer_id = match self.random.chance(1, 2) {
+            true => Some(self.random.below(3) as i64 + 500),
+            false => None,
+        };
+        let records = 1 + self.random.below(4) as usize;
+        let value_bytes = self.random.within(&bytes) as usize / records;
+        let log = &self.oracle.logs[&handle];
+        let producer = producer_id.map(|id| {
+            let next = log
+                .producers
+                .get(&id)
+                .map_or(0, |producer| producer.next_sequence);
+            (id, next)
+        });
+        let bytes = Rc::new(self.make_batch(producer, records, value_bytes));
+        let Some((appended, epoch)) = self.append(handle, &bytes)? else {
+            return Ok(());
+        };
+        if appended.is_duplicate {
+            let problem = format!("{handle:?}: a new batch was taken for a duplicate");
+            return Err(Halt::Wrong(problem));
+        }
+        let log = &self.oracle.logs[&handle];
+        let end = log.log_end().max(log.durable_end);
+        let floor = match log.batches.back() {
+            Some(last) => last.end_offset,
+            None => end,
+        };
+        let is_dense = log.durability() == Durability::Disk;
+        let is_wrong = appended.base_offset < floor
+            || (is_dense && appended.base_offset != end)
+            || appended.end_offset != appended.base_offset + records as i64;
+        if is_wrong {
+            let problem = format!("{handle:?}: {appended:?} behind a log end of {end}");
+            return Err(Halt::Wrong(problem));
+        }
+        self.sent(
+            handle,
+            Sent {
+                base_offset: appended.base_offset,
+                end_offset: appended.end_offset,
+                leader_epoch: epoch,
+                bytes: Rc::clone(&bytes),
+            },
+        );
+        if let (Some((id, sequence)), Some(log)) = (producer, self.oracle.logs.get_mut(&handle)) {
+            let producer = log.producers.entry(id).or_default();
+            producer.next_sequence = sequence + records as i32;
+            producer
+                .recent
+                .push_back((sequence, appended.base_offset, bytes));
+            while producer.recent.len() > RECENT {
+                producer.recent.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    /// A client that saw no answer sends its last batch again: it must not be there twice.
+    fn send_again(&mut self, handle: PartitionHandle) -> Result<(), Halt> {
+        let log = &self.oracle.logs[&handle];
+        let mut recent = Vec::new();
+        for producer in log.producers.values() {
+            recent.extend(producer.recent.iter().cloned());
+        }
+        if recent.is_empty() {
+            return Ok(());
+        }
+        let nth = self.random.below(recent.len() as u64) as usize;
+        let (_, base_offset, bytes) = recent.swap_remove(nth);
+        let Some((appended, _)) = self.append(handle, &bytes)? else {
+            return Ok(());
+        };
+        self.coverage.duplicates += 1;
+        match appended.is_duplicate && appended.base_offset == base_offset {
+            true => Ok(()),
+            false => {
+                let problem = format!("sent again after {base_offset}, became {appended:?}");
+                Err(Halt::Wrong(format!("{handle:?}: {problem}")))
+            }
+        }
+    }
+
+    /// Appends; `None` when the engine may refuse and did.
+    fn append(
+        &mut self,
+        handle: PartitionHandle,
+        bytes: &[u8],
+    ) -> Result<Option<(Appended, i32)>, Halt> {
+        let use_slab = bytes.len() > 4096 && self.random.chance(2, 3);
+        let ticket = self.ticket(Asked::Append {
+            handle,
+            end_offset: 0,
+        });
+        let node = self.node_of(handle);
+        let epoch = node
+            .shard
+            .offsets(handle)
+            .map_or(-1, |offsets| offsets.leader_epoch);
+        let remainder = node.shard.append_remainder(handle);
+        let slab = match use_slab {
+            true => node.io.arena().alloc(remainder + bytes.len()),
+            false => None,
+        };
+        let batch = match slab {
+            Some(mut slab) => {
+                slab.skip(remainder);
+                slab.extend_from_slice(bytes);
+                BatchBytes::Slab(slab)
+            }
+            None => BatchBytes::Copy(bytes),
+        };
+        let appended = node.shard.append(&mut node.io, handle, batch, ticket);
+        match appended {
+            Ok(appended) => {
+                let asked = Asked::Append {
+                    handle,
+                    end_offset: appended.end_offset,
+                };
+                self.oracle.asked.insert(ticket.0, asked);
+                if appended.is_acked {
+                    self.oracle.asked.remove(&ticket.0);
+                    self.oracle.acked(asked);
+                }
+                Ok(Some((appended, epoch)))
+            }
+            Err(error) => {
+                self.oracle.asked.remove(&ticket.0);
+                let is_expected = matches!(
+                    error,
+                    AppendError::NoMemory { .. } | AppendError::DiskFull | AppendError::Stopped
+                );
+                match is_expected || self.world.is_crashed() {
+                    true => Ok(None),
+                    false => Err(Halt::Wrong(format!("{handle:?}: refused: {error}"))),
+                }
+            }
+        }
+    }
+
+    /// Bytes that no other batch of the run has.
+    fn make_batch(
+        &mut self,
+        producer: Option<(i64, i32)>,
+        records: usize,
+        value_bytes: usize,
+    ) -> Vec<u8> {
+        self.batches_made += 1;
+        let mut builder = BatchBuilder::new(Compression::None);
+        builder.set_producer(producer.map(|(id, base_sequence)| builder::Producer {
+            id,
+            epoch: 0,
+            base_sequence,
+        }));
+        let mut value = vec![0; value_bytes];
+        self.random.fill(&mut value);
+        for _ in 0..records {
+            let key = self.batches_made.to_le_bytes();
+            let timestamp = 1_700_000_000_000 + self.batches_made as i64;
+            builder.push(timestamp, Some(&key), Some(&value), &[]);
+        }
+        builder.build().unwrap()
+    }
+}

@@ -1,0 +1,126 @@
+//! A broker of our own making on free ports of 127.0.0.1, which can be killed and started again.
+
+use super::process::Process;
+use anyhow::{Context, Result, bail};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Ports a broker may use: one per shard.
+const PORTS: u16 = 4;
+const READY_LIMIT: Duration = Duration::from_secs(20);
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+
+/// How to start a broker.
+#[derive(Clone, Debug)]
+pub(super) struct Setup {
+    /// The value of `--cores`.
+    pub(super) cores: &'static str,
+    /// The value of `--advertise`.
+    pub(super) advertise: &'static str,
+}
+
+/// A broker and its data directory.
+#[derive(Debug)]
+pub(super) struct Broker {
+    binary: PathBuf,
+    folder: PathBuf,
+    port: u16,
+    starts: u32,
+    process: Option<Process>,
+}
+
+impl Broker {
+    /// Starts a broker on an empty data directory below `folder`.
+    pub(super) fn start(binary: &Path, folder: &Path, setup: &Setup) -> Result<Self> {
+        let mut broker = Self {
+            binary: binary.to_path_buf(),
+            folder: folder.to_path_buf(),
+            port: free_ports()?,
+            starts: 0,
+            process: None,
+        };
+        broker.start_again(setup)?;
+        Ok(broker)
+    }
+
+    /// Where clients connect.
+    pub(super) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Starts it on the data directory it has, and waits until it listens.
+    pub(super) fn start_again(&mut self, setup: &Setup) -> Result<()> {
+        self.starts += 1;
+        let mut command = Command::new(&self.binary);
+        command
+            .arg("serve")
+            .arg("--data-dir")
+            .arg(self.folder.join("data"))
+            .args(["--listen", &self.address()])
+            .args(["--cores", setup.cores])
+            .args(["--advertise", setup.advertise])
+            .args(["--memory", "512MiB"]);
+        let base = self.folder.join(format!("broker-{}", self.starts));
+        let mut process = Process::start(&mut command, &base, Stdio::null())?;
+        let start = Instant::now();
+        while start.elapsed() < READY_LIMIT {
+            if let Some(status) = process.try_wait()? {
+                bail!("the broker ended with {status}: {}", process.last_errors());
+            }
+            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                self.process = Some(process);
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        bail!(
+            "the broker does not listen after {READY_LIMIT:?}: {}",
+            process.last_errors()
+        )
+    }
+
+    /// kill -9.
+    pub(super) fn kill(&mut self) -> Result<()> {
+        let mut process = self.process.take().context("the broker does not run")?;
+        if let Some(status) = process.try_wait()? {
+            bail!(
+                "the broker had ended with {status}: {}",
+                process.last_errors()
+            );
+        }
+        process.kill();
+        Ok(())
+    }
+
+    /// SIGTERM, and the clean end that must follow.
+    pub(super) fn stop(&mut self) -> Result<()> {
+        let mut process = self.process.take().context("the broker does not run")?;
+        process.terminate()?;
+        let status = process.wait(STOP_LIMIT)?;
+        if !status.success() {
+            bail!(
+                "the broker stopped with {status}: {}",
+                process.last_errors()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The first of four free ports in a row, below the range that outgoing connections take.
+fn free_ports() -> Result<u16> {
+    let first = 20_000 + u16::try_from(std::process::id() % 2_000)? * PORTS;
+    let candidates = (first..28_000)
+        .chain(20_000..first)
+        .step_by(usize::from(PORTS));
+    for port in candidates {
+        let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if (port..port + PORTS).all(is_free) {
+            return Ok(port);
+        }
+    }
+    bail!("no four free ports in a row between 20000 and 28000")
+}
