@@ -239,6 +239,11 @@ impl BrokerShard {
         self.phase
     }
 
+    /// The shard's access to the world, for what the owner of the thread does there.
+    pub fn io_mut(&mut self) -> &mut Io {
+        &mut self.io
+    }
+
     /// Does everything that can be done without waiting.
     pub fn turn(&mut self) {
         self.take_completions();

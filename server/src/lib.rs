@@ -10,6 +10,9 @@ pub mod mail;
 pub mod net;
 pub mod protocol;
 pub mod request;
+pub mod run;
 pub mod slab;
 pub mod ticket;
 pub mod topics;
+
+pub use run::{Advertise, RunError, Running, ServeConfig, run, start};

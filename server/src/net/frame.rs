@@ -34,7 +34,7 @@ pub enum FrameError {
 ///
 /// # Errors
 /// A size outside `[FRAME_BYTES_MIN, max]`.
-pub fn frame_size(bytes: &[u8], max: usize) -> Result<Option<usize>, FrameError> {
+pub(super) fn frame_size(bytes: &[u8], max: usize) -> Result<Option<usize>, FrameError> {
     let Some(size) = bytes.first_chunk::<SIZE_BYTES>() else {
         return Ok(None);
     };

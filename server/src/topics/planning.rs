@@ -17,6 +17,14 @@ use millrace_engine::partition::PartitionSpec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+impl std::fmt::Debug for Planner<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Planner")
+            .field("next_handle", &self.next_handle)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What became of one topic of a job.
 #[derive(Clone, Debug)]
 pub struct Outcome {
