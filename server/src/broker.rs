@@ -124,6 +124,7 @@ pub struct BrokerShard {
     pub(crate) sessions: FetchSessions,
     pub(crate) questions: Slab<QuestionRequest>,
     pub(crate) answering: Slab<Answering>,
+    pub(crate) index_waits: Vec<(PartitionHandle, SlabKey, usize)>,
     pub(crate) admin: Slab<AdminRequest>,
     pub(crate) changes: Slab<crate::changes::Changing>,
     pub(crate) producer_ids: Range<i64>,
@@ -214,6 +215,7 @@ impl BrokerShard {
             sessions,
             questions: Slab::default(),
             answering: Slab::default(),
+            index_waits: Vec::new(),
             admin: Slab::default(),
             changes: Slab::default(),
             producer_ids: 0..0,
@@ -515,6 +517,7 @@ impl BrokerShard {
                 Event::ControlDone(ticket) => self.control_resolved(ticket, true),
                 Event::ControlFailed(ticket) => self.control_resolved(ticket, false),
                 Event::Advanced(handle) => self.partition_advanced(handle),
+                Event::IndexLoaded(handle) => self.index_loaded(handle),
                 Event::FailStopped(why) => {
                     log::error!("{} takes no more appends until restart: {why}", self.me);
                 }

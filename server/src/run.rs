@@ -13,7 +13,8 @@ use millrace_engine::io::group::{
 };
 use millrace_engine::io::remote::{Remote, RemoteInbox};
 use millrace_engine::io::{Io, IoFailure, SocketHandle};
-use millrace_engine::shard::{OpenError, Shard, ShardConfig};
+use millrace_engine::journal::check::JournalKey;
+use millrace_engine::shard::{JournalSetup, OpenError, Shard, ShardConfig};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -505,7 +506,11 @@ impl ShardStart {
             let per_ip = settings.connections_per_ip_max.div_ceil(share);
             Acceptor::new(listener, shards, connections, per_ip)
         });
-        let journal = JournalId(shard.0 + 1);
+        let journal = JournalSetup {
+            id: JournalId(shard.0 + 1),
+            key: JournalKey([7; 16]),
+            set_id: [7; 16],
+        };
         let engine = Shard::open(io, shard_config(shard, settings), journal)
             .map_err(|error| RunError::Open { shard, error })?;
         Ok((acceptor, engine))
@@ -528,14 +533,10 @@ fn shard_config(shard: ShardId, settings: &BrokerSettings) -> ShardConfig {
     ShardConfig {
         shard,
         journal_bytes: settings.journal_bytes,
-        journal_files: 8,
-        placed_bytes_min: 64 << 10,
-        idle_mark_ms: 5,
         checkpoint_interval_ms: settings.checkpoint_interval_ms,
-        open_files_max: 1024,
         partitions_max: settings.partitions_max,
         producers_max: settings.producers_max,
-        disk_depth_max: 64,
         retention_check_ms: settings.retention_check_ms,
+        ..ShardConfig::default()
     }
 }

@@ -105,6 +105,7 @@ pub struct Answering {
     answers: Vec<(u32, Answer)>,
     asked: Vec<Asked>,
     searches: Vec<Option<Search>>,
+    index_loads: usize,
 }
 
 /// A search for the first record at or after a time.
@@ -120,6 +121,8 @@ const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 /// Bytes of one read of a search.
 const SEARCH_BYTES: usize = 256 << 10;
+/// Index loads that one request may cause before it is answered with an error.
+const INDEX_LOADS_MAX: usize = 1000;
 /// What a compressed batch may become when it is opened.
 const OPENED_BYTES_MAX: usize = 64 << 20;
 
@@ -194,6 +197,7 @@ impl BrokerShard {
             waiting: asked.len(),
             answers: Vec::with_capacity(asked.len()),
             searches: vec![None; asked.len()],
+            index_loads: 0,
             asked: asked.clone(),
         };
         let Ok(key) = self.answering.insert(answering) else {
@@ -290,6 +294,10 @@ impl BrokerShard {
                 Some(TimestampSearch::NotFound) | None => {
                     return Some(Answer::error(ErrorCode::None));
                 }
+                Some(TimestampSearch::NotLoaded) => {
+                    self.index_waits.push((handle, key, item));
+                    return None;
+                }
             },
             _ => return Some(Answer::error(ErrorCode::UnsupportedVersion)),
         };
@@ -300,6 +308,29 @@ impl BrokerShard {
         };
         self.answering.get_mut(key)?.searches[item] = Some(search);
         self.search_from(key, item, handle, from.max(offsets.log_start))
+    }
+
+    /// The index of a partition was loaded (or could not be): its searches go on.
+    pub(crate) fn index_loaded(&mut self, handle: PartitionHandle) {
+        let waits = std::mem::take(&mut self.index_waits);
+        let (again, others) = waits.into_iter().partition(|(waiting, ..)| *waiting == handle);
+        self.index_waits = others;
+        let again: Vec<(PartitionHandle, SlabKey, usize)> = again;
+        for (_, key, item) in again {
+            let Some(answering) = self.answering.get_mut(key) else {
+                continue;
+            };
+            answering.index_loads += 1;
+            let answer = if answering.index_loads > INDEX_LOADS_MAX {
+                Some(Answer::error(ErrorCode::KafkaStorageError))
+            } else {
+                let asked = answering.asked[item];
+                self.answer_one(key, item, asked)
+            };
+            if let Some(answer) = answer {
+                self.question_done(key, item, answer);
+            }
+        }
     }
 
     fn search_from(
