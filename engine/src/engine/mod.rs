@@ -1,0 +1,3 @@
+//! The engine of a whole data directory.
+
+pub mod root_file;
