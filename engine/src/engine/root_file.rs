@@ -47,7 +47,7 @@ pub struct Root {
 }
 
 /// A root file as it was found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FoundRoot {
     /// The valid copy with the highest number.
     pub root: Root,
