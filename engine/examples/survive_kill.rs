@@ -35,7 +35,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         (None, None) => {
             // Not in a memory file system: the engine writes past the page cache.
             let name = format!("survive_kill-{}", std::process::id());
-            let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target").join(name);
+            let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../target")
+                .join(name);
             std::fs::create_dir_all(&dir)?;
             let result = kill_and_check(&dir);
             std::fs::remove_dir_all(&dir)?;
@@ -157,7 +159,11 @@ fn read_all(log: &Handle) -> Result<Vec<String>, Box<dyn Error>> {
             return Ok(values);
         }
         // The parts are slices of the shard's memory; a batch may cross from one to the next.
-        let bytes: Vec<u8> = batches.parts.iter().flat_map(|part| part.to_vec()).collect();
+        let bytes: Vec<u8> = batches
+            .parts
+            .iter()
+            .flat_map(|part| part.to_vec())
+            .collect();
         let mut rest = &bytes[..];
         while !rest.is_empty() {
             let header = record_batch::Header::parse(rest)?;

@@ -119,7 +119,9 @@ impl EngineConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         let cores = self.cores.list().len() as u64;
         check("cores", cores, 1, SHARDS_MAX as u64)?;
-        self.check_memory(self.cores.list().len())?;
+        if let Cores::Listed(list) = &self.cores {
+            self.check_memory(list.len())?;
+        }
         let journal_min = 4 * 128 * 1024;
         let journal = self.journal_bytes.unwrap_or(journal_min);
         check("journal_bytes", journal, journal_min, 64 << 30)?;
@@ -211,7 +213,10 @@ mod tests {
         assert_eq!(config.check(), Ok(()));
         let changes: [(&str, fn(&mut EngineConfig)); 6] = [
             ("cores", |c| c.cores = Cores::Listed(vec![])),
-            ("memory_bytes", |c| c.memory_bytes = 1 << 20),
+            ("memory_bytes", |c| {
+                c.memory_bytes = 1 << 20;
+                c.cores = Cores::Listed(vec![0]);
+            }),
             ("journal_bytes", |c| c.journal_bytes = Some(1)),
             ("open_files_max", |c| c.open_files_max = 1),
             ("placed_bytes_min", |c| c.placed_bytes_min = 100),

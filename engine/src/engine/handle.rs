@@ -32,9 +32,7 @@ impl PendingAppend {
     /// Why it was refused, or that its outcome is not known.
     pub fn wait(self) -> Result<Appended, EngineError> {
         // The shard ended without a word: the append may have become durable.
-        self.0
-            .recv()
-            .unwrap_or(Err(EngineError::OutcomeUnknown))
+        self.0.recv().unwrap_or(Err(EngineError::OutcomeUnknown))
     }
 }
 

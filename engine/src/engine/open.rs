@@ -203,7 +203,7 @@ fn reshard_on_kernel(
 }
 
 /// Locks and reads the directory, makes a new one, and finishes what an interrupted start left.
-fn open_directory(io: &mut Io, config: &EngineConfig) -> Result<Directory, OpenError> {
+fn open_directory(io: &mut Io, config: &EngineConfig) -> Result<Directory, EngineError> {
     lock(io, config)?;
     let mut report = Vec::new();
     let mut root = match root_file::read(io)? {
@@ -211,7 +211,11 @@ fn open_directory(io: &mut Io, config: &EngineConfig) -> Result<Directory, OpenE
             found.repair(io)?;
             found
         }
-        None => begin_directory(io, config.cores.list().len())?,
+        None => {
+            let shards = config.cores.list().len();
+            config.check_memory(shards)?;
+            begin_directory(io, shards)?
+        }
     };
     remove_retired(io, &mut root)?;
     if root.root.journals.is_empty() {

@@ -48,7 +48,9 @@ pub(super) fn reshard(
     let partitions: usize = placed.iter().map(|shard| shard.partitions.len()).sum();
 
     let first = root.root.next_journal;
-    let next = u16::try_from(count).ok().and_then(|count| first.checked_add(count));
+    let next = u16::try_from(count)
+        .ok()
+        .and_then(|count| first.checked_add(count));
     let next = next.ok_or_else(|| OpenError::Refused {
         object: "root file".to_owned(),
         problem: "all 65535 journal ids were used".to_owned(),

@@ -157,12 +157,7 @@ impl Service {
         }
     }
 
-    fn await_control(
-        &mut self,
-        ticket: Ticket,
-        result: Result<(), EngineError>,
-        reply: Reply<()>,
-    ) {
+    fn await_control(&mut self, ticket: Ticket, result: Result<(), EngineError>, reply: Reply<()>) {
         match result {
             Ok(()) => {
                 self.waiters.insert(ticket, Waiter::Control(reply));
