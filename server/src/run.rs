@@ -7,13 +7,14 @@ use crate::listener::Acceptor;
 use crate::mail::Mail;
 use crate::net::{Net, NetLimits};
 use crate::topics::catalog::Node;
-use millrace_engine::ids::{JournalId, ShardId};
+use millrace_engine::engine::open::{DirectoryLock, prepare};
+use millrace_engine::engine::{Cores, EngineConfig, EngineError};
+use millrace_engine::ids::{PartitionHandle, ShardId};
 use millrace_engine::io::group::{
-    KernelConfig, SetupError, ShardGroup, ShardSeat, allowed_cores, on_terminate, start_shards,
+    SetupError, ShardGroup, ShardSeat, allowed_cores, on_terminate, start_shards,
 };
 use millrace_engine::io::remote::{Remote, RemoteInbox};
 use millrace_engine::io::{Io, IoFailure, SocketHandle};
-use millrace_engine::journal::check::JournalKey;
 use millrace_engine::shard::{JournalSetup, OpenError, Shard, ShardConfig};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -106,13 +107,14 @@ pub enum RunError {
         /// Why.
         error: OpenError,
     },
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// Another shard could not start; its error says why.
     #[error("stopped because another shard could not start")]
     Stopped,
 }
 
-/// Memory of one shard at least.
-const SHARD_MEMORY_MIN: u64 = 64 << 20;
 /// Response bytes of one connection that may wait for its socket.
 const OUTGOING_BYTES_MAX: usize = 8 << 20;
 const MAILBOX_CAPACITY: usize = 1024;
@@ -131,6 +133,7 @@ pub enum Command {
 pub struct Running {
     group: ShardGroup<Result<(), RunError>, Command>,
     addresses: Vec<SocketAddr>,
+    lock: DirectoryLock,
 }
 
 impl Running {
@@ -156,7 +159,9 @@ impl Running {
     /// # Errors
     /// What ended it, if nobody asked it to.
     pub fn join(self) -> Result<(), RunError> {
-        self.group.join().into_iter().collect()
+        let ended = self.group.join().into_iter().collect();
+        drop(self.lock);
+        ended
     }
 }
 
@@ -199,37 +204,19 @@ pub fn start(config: &ServeConfig) -> Result<Running, RunError> {
     for warning in warnings {
         log::warn!("{warning}");
     }
-    let cores = config.cores.clone().unwrap_or_else(allowed_cores);
-    let plan = Arc::new(ListenPlan::new(config, &settings, cores.len())?);
-    let shards = cores.len();
-    let shard_memory = config.memory_bytes / shards as u64;
-    if shard_memory < SHARD_MEMORY_MIN {
-        return Err(RunError::Option {
-            option: "--memory",
-            value: config.memory_bytes.to_string(),
-            problem: format!(
-                "{shards} shards need at least {} bytes each",
-                SHARD_MEMORY_MIN
-            ),
-        });
+    let prepared = prepare(&engine_config(config, &settings), Arc::new(place))?;
+    let shards = prepared.shards.len();
+    let plan = Arc::new(ListenPlan::new(config, &settings, shards)?);
+    for line in &prepared.report {
+        log::info!("{line}");
     }
-    let arena_bytes = usize::try_from(shard_memory).unwrap_or(usize::MAX);
-    let data_dir = config.data_dir.clone();
-    let kernel = KernelConfig {
-        cores,
-        arena_bytes,
-        journal_dir: config
-            .journal_dir
-            .clone()
-            .unwrap_or_else(|| data_dir.join("journal")),
-        data_dir,
-        mailbox_capacity: MAILBOX_CAPACITY,
-    };
     let shared = Arc::new(Shared {
         settings: Arc::new(settings),
         shards,
     });
     let (started, starts) = channel();
+    let arena_bytes = prepared.kernel.arena_bytes;
+    let journals = prepared.shards;
     let body = move |seat: ShardSeat<Mail, Command>| {
         let shard = ShardStart {
             plan: Arc::clone(&plan),
@@ -237,11 +224,16 @@ pub fn start(config: &ServeConfig) -> Result<Running, RunError> {
             arena_bytes,
             started: started.clone(),
         };
-        shard.run(seat)
+        let (config, journal) = journals[seat.io.shard().index()].clone();
+        shard.run(seat, config, journal)
     };
-    let group = start_shards(&kernel, body)?;
+    let group = start_shards(&prepared.kernel, body)?;
     match wait_for(&starts, shards) {
-        Some(addresses) => Ok(Running { group, addresses }),
+        Some(addresses) => Ok(Running {
+            group,
+            addresses,
+            lock: prepared.lock,
+        }),
         None => {
             let ended = group.join();
             let first = ended.into_iter().filter_map(Result::err);
@@ -401,14 +393,19 @@ struct ShardStart {
 }
 
 impl ShardStart {
-    fn run(self, seat: ShardSeat<Mail, Command>) -> Result<(), RunError> {
+    fn run(
+        self,
+        seat: ShardSeat<Mail, Command>,
+        config: ShardConfig,
+        journal: JournalSetup,
+    ) -> Result<(), RunError> {
         let ShardSeat {
             mut io,
             mut mailbox,
             inbox,
             ..
         } = seat;
-        match self.open(&mut io) {
+        match self.open(&mut io, config, journal) {
             Ok((acceptor, engine)) => {
                 let me = io.shard();
                 let address = acceptor.as_ref().map(Acceptor::address);
@@ -488,7 +485,12 @@ impl ShardStart {
         }
     }
 
-    fn open(&self, io: &mut Io) -> Result<(Option<Acceptor>, Shard), RunError> {
+    fn open(
+        &self,
+        io: &mut Io,
+        config: ShardConfig,
+        journal: JournalSetup,
+    ) -> Result<(Option<Acceptor>, Shard), RunError> {
         let shard = io.shard();
         let listener = self
             .plan
@@ -506,13 +508,8 @@ impl ShardStart {
             let per_ip = settings.connections_per_ip_max.div_ceil(share);
             Acceptor::new(listener, shards, connections, per_ip)
         });
-        let journal = JournalSetup {
-            id: JournalId(shard.0 + 1),
-            key: JournalKey([7; 16]),
-            set_id: [7; 16],
-        };
-        let engine = Shard::open(io, shard_config(shard, settings), journal)
-            .map_err(|error| RunError::Open { shard, error })?;
+        let engine =
+            Shard::open(io, config, journal).map_err(|error| RunError::Open { shard, error })?;
         Ok((acceptor, engine))
     }
 }
@@ -529,14 +526,27 @@ fn listen(io: &mut Io, address: SocketAddr) -> Result<(SocketHandle, SocketAddr)
     })
 }
 
-fn shard_config(shard: ShardId, settings: &BrokerSettings) -> ShardConfig {
-    ShardConfig {
-        shard,
+fn engine_config(config: &ServeConfig, settings: &BrokerSettings) -> EngineConfig {
+    EngineConfig {
+        journal_dir: config.journal_dir.clone(),
+        cores: match &config.cores {
+            Some(cores) => Cores::Listed(cores.clone()),
+            None => Cores::Allowed(allowed_cores()),
+        },
+        memory_bytes: config.memory_bytes,
         journal_bytes: settings.journal_bytes,
-        checkpoint_interval_ms: settings.checkpoint_interval_ms,
         partitions_max: settings.partitions_max,
         producers_max: settings.producers_max,
+        checkpoint_interval_ms: settings.checkpoint_interval_ms,
         retention_check_ms: settings.retention_check_ms,
-        ..ShardConfig::default()
+        mailbox_capacity: MAILBOX_CAPACITY,
+        ..EngineConfig::new(&config.data_dir)
     }
+}
+
+/// Where partitions go when the number of shards changes. What belongs to no partition belongs to
+/// the controller.
+fn place(handle: PartitionHandle, _: ShardId, shards: usize) -> ShardId {
+    let index = handle.0 % shards as u64;
+    ShardId(u16::try_from(index).unwrap_or(0))
 }

@@ -324,14 +324,14 @@ pub static BROKER_KEYS: &[BrokerKey] = &[
         "disk",
         "Default of the topic config.",
     ),
-    key(
+    unset(
         "millrace.journal.bytes",
         Kind::Long {
-            min: 16 << 20,
-            max: 1 << 40,
+            min: 1 << 20,
+            max: 64 << 30,
         },
-        "268435456",
-        "Bytes of each shard's journal.",
+        "Bytes of each shard's journal when it is made; not set: twice its memory, at most 256 MiB \
+         and together at most 512 MiB.",
     ),
     key(
         "millrace.partitions.max",

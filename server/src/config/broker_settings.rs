@@ -38,8 +38,8 @@ pub struct BrokerSettings {
     pub retention_check_ms: u64,
     /// `millrace.checkpoint.interval.ms`
     pub checkpoint_interval_ms: u64,
-    /// `millrace.journal.bytes`
-    pub journal_bytes: u64,
+    /// `millrace.journal.bytes`; `None`: from the memory.
+    pub journal_bytes: Option<u64>,
     /// `millrace.partitions.max`
     pub partitions_max: usize,
     /// `millrace.producers.max`
@@ -104,7 +104,9 @@ impl BrokerSettings {
             producer_expiration_ms: read.number("producer.id.expiration.ms"),
             retention_check_ms: read.unsigned("log.retention.check.interval.ms"),
             checkpoint_interval_ms: read.unsigned("millrace.checkpoint.interval.ms"),
-            journal_bytes: read.unsigned("millrace.journal.bytes"),
+            journal_bytes: explicit
+                .contains_key("millrace.journal.bytes")
+                .then(|| read.unsigned("millrace.journal.bytes")),
             partitions_max: read.size("millrace.partitions.max"),
             producers_max: read.size("millrace.producers.max"),
             explicit,

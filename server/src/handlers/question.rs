@@ -313,7 +313,9 @@ impl BrokerShard {
     /// The index of a partition was loaded (or could not be): its searches go on.
     pub(crate) fn index_loaded(&mut self, handle: PartitionHandle) {
         let waits = std::mem::take(&mut self.index_waits);
-        let (again, others) = waits.into_iter().partition(|(waiting, ..)| *waiting == handle);
+        let (again, others) = waits
+            .into_iter()
+            .partition(|(waiting, ..)| *waiting == handle);
         self.index_waits = others;
         let again: Vec<(PartitionHandle, SlabKey, usize)> = again;
         for (_, key, item) in again {

@@ -20,7 +20,11 @@ fn every_version_gets_the_same_records() {
         let frame = client.call(version, &fetch_request(("t", 0), 0, 0));
         let (error, high_watermark, bytes) = fetched(&frame, version);
         assert_eq!((error, high_watermark), (0, 2), "version {version}");
-        assert_eq!(texts(&values(&bytes)), [(0, "a"), (1, "b")], "version {version}");
+        assert_eq!(
+            texts(&values(&bytes)),
+            [(0, "a"), (1, "b")],
+            "version {version}"
+        );
     }
 }
 
@@ -32,7 +36,10 @@ fn an_offset_inside_a_batch_gets_the_whole_batch() {
     client.produce(("t", 0), &plain(&["a", "b", "c"]));
     client.produce(("t", 0), &plain(&["d"]));
     let (_, _, bytes) = client.fetch(("t", 0), 1);
-    assert_eq!(texts(&values(&bytes)), [(0, "a"), (1, "b"), (2, "c"), (3, "d")]);
+    assert_eq!(
+        texts(&values(&bytes)),
+        [(0, "a"), (1, "b"), (2, "c"), (3, "d")]
+    );
     let (_, _, bytes) = client.fetch(("t", 0), 3);
     assert_eq!(texts(&values(&bytes)), [(3, "d")]);
 }
@@ -183,9 +190,15 @@ fn a_stale_or_future_leader_epoch_is_refused() {
         fetched(&frame, 11).0
     };
     assert_eq!(with_epoch(&mut client, current), 0);
-    assert_eq!(with_epoch(&mut client, current + 1), ErrorCode::UnknownLeaderEpoch.code());
+    assert_eq!(
+        with_epoch(&mut client, current + 1),
+        ErrorCode::UnknownLeaderEpoch.code()
+    );
     if current > 0 {
-        assert_eq!(with_epoch(&mut client, current - 1), ErrorCode::FencedLeaderEpoch.code());
+        assert_eq!(
+            with_epoch(&mut client, current - 1),
+            ErrorCode::FencedLeaderEpoch.code()
+        );
     }
 }
 
@@ -269,14 +282,20 @@ fn a_session_is_told_only_what_changed() {
 
     let wrong_epoch = consumer.call(11, &next(9));
     let response: FetchResponse<'_> = decode(&wrong_epoch, 11);
-    assert_eq!(response.error_code, ErrorCode::InvalidFetchSessionEpoch.code());
+    assert_eq!(
+        response.error_code,
+        ErrorCode::InvalidFetchSessionEpoch.code()
+    );
     let unknown = FetchRequest {
         session_id: session_id + 1000,
         ..next(1)
     };
     let frame = consumer.call(11, &unknown);
     let response: FetchResponse<'_> = decode(&frame, 11);
-    assert_eq!(response.error_code, ErrorCode::FetchSessionIdNotFound.code());
+    assert_eq!(
+        response.error_code,
+        ErrorCode::FetchSessionIdNotFound.code()
+    );
 }
 
 #[test]

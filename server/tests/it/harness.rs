@@ -139,7 +139,9 @@ impl Client {
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
         Self {
             stream,
             correlation_id: 0,
@@ -205,7 +207,13 @@ impl Client {
     ) -> (i16, i64) {
         let frame = self.call(version, &produce_request(acks, topic, partition, batch));
         let response: ProduceResponse<'_> = decode(&frame, version);
-        let result = response.responses.first().unwrap().partition_responses.first().unwrap();
+        let result = response
+            .responses
+            .first()
+            .unwrap()
+            .partition_responses
+            .first()
+            .unwrap();
         assert_eq!(result.index, partition);
         (result.error_code, result.base_offset)
     }
@@ -220,7 +228,13 @@ impl Client {
 pub fn fetched(frame: &[u8], version: i16) -> (i16, i64, Vec<u8>) {
     let response: FetchResponse<'_> = decode(frame, version);
     assert_eq!(response.error_code, 0);
-    let partition = response.responses.first().unwrap().partitions.first().unwrap();
+    let partition = response
+        .responses
+        .first()
+        .unwrap()
+        .partitions
+        .first()
+        .unwrap();
     let records = partition.records.unwrap_or_default().to_vec();
     (partition.error_code, partition.high_watermark, records)
 }
@@ -244,11 +258,7 @@ pub fn produce_request<'a>(
         timeout_ms: 10_000,
         topic_data: [TopicProduceData {
             name: topic,
-            partition_data: [PartitionProduceData {
-                index,
-                records,
-            }]
-            .into(),
+            partition_data: [PartitionProduceData { index, records }].into(),
         }]
         .into(),
         ..ProduceRequest::default()
@@ -293,7 +303,9 @@ pub fn plain(values: &[&str]) -> Vec<u8> {
 }
 
 pub fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
     i64::try_from(since.as_millis()).unwrap()
 }
 
@@ -320,5 +332,8 @@ pub fn values(mut bytes: &[u8]) -> Vec<(i64, String)> {
 }
 
 pub fn texts(values: &[(i64, String)]) -> Vec<(i64, &str)> {
-    values.iter().map(|(offset, value)| (*offset, value.as_str())).collect()
+    values
+        .iter()
+        .map(|(offset, value)| (*offset, value.as_str()))
+        .collect()
 }

@@ -1,10 +1,5 @@
 //! The broker as its clients see it: real ring, real sockets on 127.0.0.1, the codec as client.
 
-mod bad_input;
 mod fetching;
 mod harness;
-mod offsets;
 mod producing;
-mod restarting;
-mod sharding;
-mod topics;

@@ -49,15 +49,23 @@ fn batches_of_every_size_come_back_as_they_were_sent() {
     // From those that fit a slot to those received straight into the log's memory, and one that
     // fits no block of it.
     let broker = TestBroker::with(1, |config| {
-        config.settings.push(("message.max.bytes".to_owned(), "8000000".to_owned()));
+        config
+            .settings
+            .push(("message.max.bytes".to_owned(), "8000000".to_owned()));
     });
     broker.create("t", 1);
     let mut client = broker.client();
     let mut sent = Vec::new();
-    let sizes = [1, 1500, 2100, 8000, 20_000, 66_000, 262_144, 1_000_000, 1_900_000, 3_000_000];
+    let sizes = [
+        1, 1500, 2100, 8000, 20_000, 66_000, 262_144, 1_000_000, 1_900_000, 3_000_000,
+    ];
     for (size, offset) in sizes.iter().chain(sizes.iter().rev()).zip(0..) {
         let value = "x".repeat(*size);
-        assert_eq!(client.produce(("t", 0), &plain(&[&value])), (0, offset), "{size} bytes");
+        assert_eq!(
+            client.produce(("t", 0), &plain(&[&value])),
+            (0, offset),
+            "{size} bytes"
+        );
         sent.push(value);
     }
     for (value, offset) in sent.iter().zip(0..) {
@@ -138,9 +146,16 @@ fn one_wrong_partition_does_not_hurt_the_others_of_its_request() {
     };
     let frame = broker.client().call(9, &request);
     let response: ProduceResponse<'_> = decode(&frame, 9);
-    let results: Vec<_> = response.responses.first().unwrap().partition_responses.to_vec();
-    let results: Vec<_> =
-        results.iter().map(|result| (result.index, result.error_code, result.base_offset)).collect();
+    let results: Vec<_> = response
+        .responses
+        .first()
+        .unwrap()
+        .partition_responses
+        .to_vec();
+    let results: Vec<_> = results
+        .iter()
+        .map(|result| (result.index, result.error_code, result.base_offset))
+        .collect();
     let corrupt = ErrorCode::CorruptMessage.code();
     assert_eq!(results, [(2, 0, 0), (0, corrupt, -1), (1, 0, 0)]);
 }
@@ -194,7 +209,11 @@ fn an_idempotent_producer_is_checked_by_its_sequence() {
     };
     assert_eq!(client.produce(("t", 0), &with_sequence(0)), (0, 0));
     assert_eq!(client.produce(("t", 0), &with_sequence(2)), (0, 2));
-    assert_eq!(client.produce(("t", 0), &with_sequence(0)), (0, 0), "a duplicate");
+    assert_eq!(
+        client.produce(("t", 0), &with_sequence(0)),
+        (0, 0),
+        "a duplicate"
+    );
     let (error, _) = client.produce(("t", 0), &with_sequence(6));
     assert_eq!(error, ErrorCode::OutOfOrderSequenceNumber.code());
     assert_eq!(client.produce(("t", 0), &with_sequence(4)), (0, 4));
@@ -218,7 +237,13 @@ fn transactions_are_refused() {
     request.transactional_id = Some("x");
     let frame = client.call(9, &request);
     let response: ProduceResponse<'_> = decode(&frame, 9);
-    let result = response.responses.first().unwrap().partition_responses.first().unwrap();
+    let result = response
+        .responses
+        .first()
+        .unwrap()
+        .partition_responses
+        .first()
+        .unwrap();
     assert_eq!(result.error_code, ErrorCode::InvalidTxnState.code());
 }
 
@@ -236,13 +261,23 @@ fn pipelined_requests_are_answered_in_order_whoever_owns_their_partitions() {
         let frame = client.receive().unwrap();
         assert_eq!(correlation_id(&frame), id);
         let response: ProduceResponse<'_> = decode(&frame, 9);
-        let result = response.responses.first().unwrap().partition_responses.first().unwrap();
-        assert_eq!((result.error_code, result.base_offset), (0, i64::from((id - 1) / 4)));
+        let result = response
+            .responses
+            .first()
+            .unwrap()
+            .partition_responses
+            .first()
+            .unwrap();
+        assert_eq!(
+            (result.error_code, result.base_offset),
+            (0, i64::from((id - 1) / 4))
+        );
     }
     for partition in 0..4 {
         let (_, _, bytes) = client.fetch(("t", partition), 0);
-        let expected: Vec<_> =
-            (0..50).map(|round| (i64::from(round), format!("{}", round * 4 + partition))).collect();
+        let expected: Vec<_> = (0..50)
+            .map(|round| (i64::from(round), format!("{}", round * 4 + partition)))
+            .collect();
         assert_eq!(values(&bytes), expected);
     }
 }
