@@ -242,6 +242,21 @@ impl Hold {
     pub(super) fn is_same_block(&self, other: &Self) -> bool {
         self.region == other.region && self.unit == other.unit
     }
+
+    /// The whole block as if it were fresh, when this is its only handle.
+    pub(super) fn relend(self) -> Result<Lent, Self> {
+        if self.head().handles.load(Ordering::Acquire) != 1 {
+            return Err(self);
+        }
+        // SAFETY: a held block keeps its region alive.
+        let start = unsafe { self.region.as_ref() }.block(self.unit);
+        let bytes = self.block_bytes();
+        Ok(Lent {
+            hold: self,
+            start,
+            bytes,
+        })
+    }
 }
 
 impl Clone for Hold {
