@@ -164,7 +164,7 @@ impl Preparation {
         let waiter = LogKind::Prepare.key(u64::from(index));
         if let Want::Ready(handle) = table.want(io, file, waiter) {
             // Somebody opened it before, a reader perhaps: it holds more than nothing.
-            self.opened(io, index, handle, table.bytes_at_open(file));
+            self.opened(io, index, handle, table.bytes(file));
         }
     }
 
@@ -406,6 +406,9 @@ impl Preparation {
             }
         }
         if job.handle.is_some() {
+            if is_done {
+                table.set_bytes(SegmentFile::records(file), job.to);
+            }
             table.give_back(io, SegmentFile::records(file));
         }
         self.after_job(io, table, file, is_done);
@@ -414,7 +417,8 @@ impl Preparation {
         }
     }
 
-    /// Releases, queues again or forgets the file of an ended job.
+    /// Releases or queues again the file of an ended job. It stays known until it is released: its
+    /// partition may ask once more for what it is just being told of.
     fn after_job(&mut self, io: &mut Io, table: &mut FileTable, file: FileId, is_done: bool) {
         let making = self.making_of(file);
         let Origin::Ready(prepared) = making.origin else {
@@ -430,8 +434,6 @@ impl Preparation {
             self.recycling.release(io, table, released);
         } else if is_done && prepared < making.to.min(making.file_bytes) {
             self.enqueue(file, true);
-        } else if is_done && !making.is_reserved {
-            self.making.remove(&file);
         }
     }
 }

@@ -322,6 +322,17 @@ fn growth_goes_on_where_the_prepared_space_ends() {
 }
 
 #[test]
+fn a_want_that_crossed_its_answer_touches_nothing() {
+    let mut f = on_disk(1 << 30);
+    let segment = f.made(1, 256 * KIB);
+    let before = f.world.counters().disk_events;
+    f.want(1, &segment, 0, 256 * KIB);
+    f.settle();
+    assert_eq!(f.world.counters().disk_events, before);
+    assert!(f.prepared.is_empty());
+}
+
+#[test]
 fn a_busy_partition_finds_its_next_file_prepared() {
     let mut f = on_disk(1 << 30);
     let first = f.preparation.next_file(owner(1), 4 * MIB);
