@@ -6,6 +6,7 @@
 
 pub mod engine;
 pub mod ids;
+pub mod inspect;
 pub mod io;
 pub mod journal;
 pub mod limits;
