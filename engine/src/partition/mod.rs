@@ -11,6 +11,8 @@
 
 mod append;
 mod closing;
+mod disk_read;
+mod index_lookup;
 mod leader_epochs;
 mod log_offsets;
 mod placing;
