@@ -1,13 +1,12 @@
 //! Questions that a segment's index answers: where an offset or a timestamp is. An index that is
 //! in its `.idx` file only (a sealed segment's, or the older part after a restart) is loaded first.
 
-use super::{IndexRead, Partition, ReadError};
+use super::{IndexRead, Partition, ReadError, TimestampSearch};
 use crate::io::arena::ArenaSlice;
 use crate::limits::BLOCK_BYTES;
 use crate::segment::Segment;
 use crate::segment::file_format::decode_index_block;
 use crate::segment::index::SegmentIndex;
-use crate::shard::TimestampSearch;
 
 const BLOCK: usize = BLOCK_BYTES as usize;
 

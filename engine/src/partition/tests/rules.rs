@@ -5,7 +5,6 @@ use super::super::*;
 use super::random::first_failing_seed;
 use super::rig::{Rig, config};
 use crate::planted::{Bug, plant};
-use crate::shard::TimestampSearch;
 
 /// A rig with `count` batches of about `bytes`, all written, nothing in memory.
 fn written_rig(count: usize, bytes: usize) -> Rig {
