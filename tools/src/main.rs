@@ -29,6 +29,9 @@ enum Command {
     Produce(commands::produce::Args),
     /// Prints records
     Consume(commands::consume::Args),
+    /// Looks at a data directory whose broker does not run
+    #[command(subcommand)]
+    Log(commands::log::Command),
     /// Prints the completion script of a shell
     Completions(commands::completions::Args),
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Some(Command::Topic(command)) => commands::topic::run(&command),
         Some(Command::Produce(args)) => commands::produce::run(&args),
         Some(Command::Consume(args)) => commands::consume::run(&args),
+        Some(Command::Log(command)) => commands::log::run(&command),
         Some(Command::Completions(args)) => commands::completions::run::<Cli>(&args),
     };
     match result {

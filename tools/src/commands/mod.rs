@@ -2,6 +2,7 @@
 
 pub(crate) mod completions;
 pub(crate) mod consume;
+pub(crate) mod log;
 pub(crate) mod produce;
 pub(crate) mod topic;
 
