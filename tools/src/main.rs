@@ -5,6 +5,7 @@
 
 mod client;
 mod commands;
+mod log_output;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -22,6 +23,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Runs the broker; what happens without a command, too
+    Serve(commands::serve::Args),
     /// Creates, lists, describes and deletes topics of any Kafka broker
     #[command(subcommand)]
     Topic(commands::topic::Command),
@@ -38,7 +41,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        None => Ok(()),
+        None => commands::serve::run(&commands::serve::Args::default()),
+        Some(Command::Serve(args)) => commands::serve::run(&args),
         Some(Command::Topic(command)) => commands::topic::run(&command),
         Some(Command::Produce(args)) => commands::produce::run(&args),
         Some(Command::Consume(args)) => commands::consume::run(&args),

@@ -4,6 +4,7 @@ pub(crate) mod completions;
 pub(crate) mod consume;
 pub(crate) mod log;
 pub(crate) mod produce;
+pub(crate) mod serve;
 pub(crate) mod topic;
 
 /// Whether a command failed only because nobody reads its output any more.
