@@ -23,7 +23,8 @@ pub const FORMAT_VERSION: u32 = 1;
 
 const ROOT_MAGIC: [u8; 8] = *b"MLRCROOT";
 const SET_MAGIC: [u8; 8] = *b"MLRCSET\0";
-const COPIES: [&str; 2] = ["root.A", "root.B"];
+/// Names of the two copies.
+pub const COPIES: [&str; 2] = ["root.A", "root.B"];
 const SET_NAME: &str = "set";
 const BYTES_MAX: u64 = 64 * 1024;
 
@@ -105,6 +106,20 @@ impl Root {
             None => return CopyState::Damaged,
         }
         Self::decode_fields(rest, bytes.len()).unwrap_or(CopyState::Damaged)
+    }
+
+    /// Reads one copy: its number and what it says.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_copy(bytes: &[u8]) -> Result<(u64, Self), String> {
+        match Self::decode(bytes) {
+            CopyState::Valid(number, root) => Ok((number, root)),
+            CopyState::OtherVersion(version) => Err(format!(
+                "has format version {version}, this program reads {FORMAT_VERSION}"
+            )),
+            CopyState::Missing | CopyState::Damaged => Err("fails its check".to_owned()),
+        }
     }
 
     fn decode_fields(mut rest: &[u8], length: usize) -> Option<CopyState> {
