@@ -1,6 +1,7 @@
-//! The root file: what a data directory is, in two copies in `Dir::Root`. It names the journals in shard order, so the number of shards is a stored fact; a journal that
-//! it names and that is missing is a refusal, never an empty partition. Changes are made by
-//! writing one copy after the other, each synced; the valid copy with the highest number counts.
+//! The root file: what a data directory is, in two copies in `Dir::Root`. It names the journals in
+//! shard order, so the number of shards is a stored fact; a journal that it names and that is
+//! missing is a refusal, never an empty partition. Changes are made by writing one copy after the
+//! other, each synced; the valid copy with the highest number counts.
 //! INVARIANT: nothing that the older copy names is removed before both copies say otherwise.
 //!
 //! ```text
