@@ -171,7 +171,7 @@ impl Fixture {
         read_identity(&mut self.io, file)
     }
 
-    fn power_cut(self) -> Fixture {
+    fn power_cut(self) -> Self {
         let next_number = self.preparation.next_number();
         let Self { world, io, .. } = self;
         world.crash_never();
@@ -453,7 +453,7 @@ fn orphans_are_swept_and_named_files_are_not() {
 
 impl Fixture {
     /// The process dies and the disk keeps everything.
-    fn power_cut_kept(self) -> Fixture {
+    fn power_cut_kept(self) -> Self {
         let next_number = self.preparation.next_number();
         let Self { world, io, .. } = self;
         world.kill();
