@@ -1,14 +1,13 @@
 //! The root file: what a data directory is, in two copies in `Dir::Root`.
 //!
-//! It names the journals in shard order, so the number of shards is a stored fact; a journal that
-//! it names and that is missing is a refusal, never an empty partition. Changes are made by
-//! writing one copy after the other, each synced; the valid copy with the highest number counts.
+//! It names the journals in shard order, so the number of shards is a stored fact. A change writes
+//! one copy after the other, each synced; the valid copy with the highest number counts.
 //! INVARIANT: nothing that the older copy names is removed before both copies say otherwise.
 //!
 //! ```text
 //! magic [8] | version u32 | bytes u32 | number u64 | set id [16] | journal key [16]
 //! | layout epoch u64 | next journal u16 | 3 lists of (count u16, journal id u16 ...):
-//! journals, being made, retired | crc32c u32 over all before it        (all little-endian)
+//! in use, being made, retired | crc32c u32 over all before it         (all little-endian)
 //! ```
 //! Magic, version, and the crc in the last 4 bytes stay where they are in every later version.
 
