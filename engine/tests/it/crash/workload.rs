@@ -49,7 +49,7 @@ impl Run {
             return self.create();
         };
         match self.random.below(100) {
-            0..=4 if self.oracle.logs.len() < 5 * self.shards => self.create(),
+            0..=4 if self.oracle.logs.len() < 5 * self.nodes.len() => self.create(),
             5 => self.delete(handle),
             6..=9 => self.advance_log_start(handle),
             10..=12 => self.put_registry(),
