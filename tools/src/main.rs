@@ -1,3 +1,63 @@
 //! The command line: `millrace`.
+//!
+//! Without an argument it is the broker. Every command ends with a sentence that says what to do
+//! next when it fails, and with a code other than 0.
 
-fn main() {}
+mod client;
+mod commands;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A Kafka-compatible event log whose acknowledgement means stable storage.
+#[derive(Parser)]
+#[command(name = "millrace", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Creates, lists, describes and deletes topics of any Kafka broker
+    #[command(subcommand)]
+    Topic(commands::topic::Command),
+    /// Sends lines as records
+    Produce(commands::produce::Args),
+    /// Prints records
+    Consume(commands::consume::Args),
+    /// Prints the completion script of a shell
+    Completions(commands::completions::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        None => Ok(()),
+        Some(Command::Topic(command)) => commands::topic::run(&command),
+        Some(Command::Produce(args)) => commands::produce::run(&args),
+        Some(Command::Consume(args)) => commands::consume::run(&args),
+        Some(Command::Completions(args)) => commands::completions::run::<Cli>(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if commands::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("millrace: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -160,6 +160,23 @@ impl Io {
         each!(mut self, io => io.call(op))
     }
 
+    /// Start-up and shutdown only: submits what is queued, lets something happen, and appends
+    /// what finished to `done` (possibly nothing). Unlike `park` it also makes a simulated world
+    /// move on.
+    ///
+    /// # Errors
+    /// `Stopped` when the simulated machine stopped: what is in flight never ends.
+    pub fn wait(&mut self, done: &mut Vec<Completion>) -> Result<(), IoFailure> {
+        match &mut self.backend {
+            Backend::Kernel(io) => {
+                io.park(None, Awaiting::Disk);
+                io.poll(done);
+                Ok(())
+            }
+            Backend::Simulated(io) => io.wait(done),
+        }
+    }
+
     /// Opens a listening TCP socket. Start-up only.
     ///
     /// # Errors

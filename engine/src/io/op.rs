@@ -214,8 +214,8 @@ pub enum FileOp {
         /// The new content.
         content: Vec<u8>,
     },
-    /// Takes the exclusive lock of a file (made if absent) until the process ends. Reply:
-    /// `Locked(false)` when another process holds it.
+    /// Takes the exclusive lock of a file (made if absent) until the group of shards ends, at the
+    /// latest with the process. Reply: `Locked(false)` when another group or process holds it.
     Lock {
         /// Which file.
         path: FilePath,

@@ -10,7 +10,14 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 /// Sends to every shard of a group, from any thread. Cheap to clone.
 pub struct Remote<T> {
-    shards: Arc<[(SyncSender<T>, Option<Arc<Signal>>)]>,
+    shards: Arc<[Door<T>]>,
+}
+
+/// Where one shard takes messages, and how it is woken.
+struct Door<T> {
+    sender: SyncSender<T>,
+    /// `None`: simulated.
+    signal: Option<Arc<Signal>>,
 }
 
 /// Why a shard did not take a message; gives it back.
@@ -39,7 +46,7 @@ impl<T: Send + 'static> Remote<T> {
                 receiver,
                 is_kernel: signal.is_some(),
             });
-            shards.push((sender, signal));
+            shards.push(Door { sender, signal });
         }
         let shards = shards.into();
         (Self { shards }, inboxes)
@@ -57,12 +64,13 @@ impl<T: Send + 'static> Remote<T> {
     /// # Errors
     /// Gives the message back when the inbox is full or the shard has ended.
     pub fn send(&self, to: ShardId, message: T) -> Result<(), RemoteError<T>> {
-        let (sender, signal) = &self.shards[to.index()];
-        sender.try_send(message).map_err(|error| match error {
+        let door = &self.shards[to.index()];
+        let sent = door.sender.try_send(message);
+        sent.map_err(|error| match error {
             TrySendError::Full(message) => RemoteError::Full(message),
             TrySendError::Disconnected(message) => RemoteError::Ended(message),
         })?;
-        if let Some(signal) = signal {
+        if let Some(signal) = &door.signal {
             signal.ring_from_outside(Bell::Inbox);
         }
         Ok(())

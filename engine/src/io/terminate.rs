@@ -66,3 +66,20 @@ extern "C" fn handle(_signal: i32) {
     // SAFETY: `write` may be called in a handler; the thread above keeps the descriptor for ever.
     unsafe { libc::write(EVENT.load(Ordering::Relaxed), (&raw const one).cast(), 8) };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{Signal, getpid, kill_process};
+
+    #[test]
+    fn being_asked_to_end_is_counted_and_does_not_end_the_process() {
+        let (sender, asked) = std::sync::mpsc::channel();
+        on_terminate(move |count| sender.send(count).unwrap()).unwrap();
+        assert!(on_terminate(|_| ()).is_err(), "one per process");
+        for (signal, count) in [(Signal::TERM, 1), (Signal::INT, 2)] {
+            kill_process(getpid(), signal).unwrap();
+            assert_eq!(asked.recv(), Ok(count));
+        }
+    }
+}

@@ -6,6 +6,9 @@
 //! (keyed, so that bytes which clients sent can never pass for a commit) before it is believed.
 
 pub mod check;
+pub mod checkpoint;
+pub mod control;
 pub mod format;
 pub mod ring;
+pub mod scan;
 pub mod wire;

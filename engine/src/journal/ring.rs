@@ -10,7 +10,7 @@ use crate::limits::{BLOCK_BYTES, COMMIT_BYTES_MAX};
 /// Fewest files of a ring: the live ones, the one being written, the one for recovery.
 pub const FILES_MIN: u32 = 4;
 /// Smallest journal file.
-pub const FILE_BYTES_MIN: u64 = 128 * 1024;
+pub const FILE_BYTES_MIN: u64 = 256 * 1024;
 
 /// Size of a ring. Fixed for the life of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

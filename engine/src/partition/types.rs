@@ -443,6 +443,8 @@ pub struct Fence {
     /// The partition takes no appends until the loss is accepted (damage found by recovery at the
     /// log's end). Rot found by a cold read only stops readers of the range.
     pub stops_appends: bool,
+    /// Given up: readers are taken past the range instead of being told that it is corrupt.
+    pub is_lost: bool,
 }
 
 /// What `close_next` put into the commit.
@@ -632,4 +634,13 @@ pub struct StateError {
     pub at: usize,
     /// How many bytes there were.
     pub bytes: usize,
+}
+
+/// What `batches_in` found.
+#[derive(Debug)]
+pub enum FoundBatches {
+    /// Batches, at least one (or none because the bound or a fence lies right there).
+    Found(ReadBatches),
+    /// The first batch is longer than what was read: read this instead.
+    NeedMore(DiskRead),
 }

@@ -39,6 +39,8 @@ pub(crate) struct SegmentIndex {
     pub(crate) granules: Vec<GranuleEntry>,
     /// Granules from the front whose checksum is final.
     pub(crate) complete: u32,
+    /// Granules from the front that are in the `.idx` file only; empty entries stand for them.
+    pub(crate) missing: u32,
 }
 
 impl SegmentIndex {
@@ -66,12 +68,12 @@ impl SegmentIndex {
     /// The final checksum of a granule.
     pub(crate) fn crc(&self, number: u32) -> Option<u32> {
         let entry = self.granules.get(number as usize)?;
-        (number < self.complete).then_some(entry.crc)
+        (number >= self.missing && number < self.complete).then_some(entry.crc)
     }
 
     /// The last first batch at or before `offset_delta`: (position, offset delta).
     pub(crate) fn locate_offset(&self, offset_delta: u32) -> Option<(u32, u32)> {
-        let mut low = 0;
+        let mut low = self.missing as usize;
         let mut high = self.granules.len();
         let mut found = None;
         while low < high {

@@ -235,6 +235,19 @@ impl ArenaSlice {
         self.hold.block_bytes()
     }
 
+    /// The whole block again as an empty buffer, when no other handle of it is left: a fixed set
+    /// of buffers can be used for ever without going through the allocator.
+    ///
+    /// # Errors
+    /// Gives the slice back while the block has other handles.
+    pub fn reclaim(self) -> Result<ArenaBuf, Self> {
+        let Self { hold, start, bytes } = self;
+        match hold.relend() {
+            Ok(lent) => Ok(ArenaBuf::of_block(lent)),
+            Err(hold) => Err(Self { hold, start, bytes }),
+        }
+    }
+
     /// `Some(joined)` when `next` lies directly behind this in the same block.
     #[must_use]
     pub fn joined(&self, next: &Self) -> Option<Self> {

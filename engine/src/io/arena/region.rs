@@ -144,12 +144,12 @@ impl RegionOwner {
         self.region().base.addr().get()
     }
 
-    pub(super) fn set_poison(&mut self, poison: bool) {
+    pub(super) fn set_poison(&self, poison: bool) {
         self.region().poison.store(poison, Ordering::Relaxed);
     }
 
     /// The first handle of a free block, and its memory.
-    pub(super) fn lend(&mut self, unit: u32, order: usize) -> Lent {
+    pub(super) fn lend(&self, unit: u32, order: usize) -> Lent {
         let head = self.region().unit(unit);
         head.link.store(order as u32, Ordering::Relaxed);
         head.handles.store(1, Ordering::Relaxed);
@@ -164,7 +164,7 @@ impl RegionOwner {
     }
 
     /// Hands out every returned block.
-    pub(super) fn drain_returned(&mut self, mut take: impl FnMut(u32)) {
+    pub(super) fn drain_returned(&self, mut take: impl FnMut(u32)) {
         let region = self.region();
         if region.returned.load(Ordering::Relaxed) == EMPTY {
             return;
@@ -241,6 +241,21 @@ impl Hold {
 
     pub(super) fn is_same_block(&self, other: &Self) -> bool {
         self.region == other.region && self.unit == other.unit
+    }
+
+    /// The whole block as if it were fresh, when this is its only handle.
+    pub(super) fn relend(self) -> Result<Lent, Self> {
+        if self.head().handles.load(Ordering::Acquire) != 1 {
+            return Err(self);
+        }
+        // SAFETY: a held block keeps its region alive.
+        let start = unsafe { self.region.as_ref() }.block(self.unit);
+        let bytes = self.block_bytes();
+        Ok(Lent {
+            hold: self,
+            start,
+            bytes,
+        })
     }
 }
 

@@ -188,3 +188,22 @@ fn slabs_cover_the_region_and_no_foreign_memory() {
     let mut other = Arena::new(2 << 20).unwrap();
     assert_eq!(arena.slab_of(other.alloc(1).unwrap().address()), None);
 }
+
+#[test]
+fn a_block_is_reclaimed_only_by_its_last_handle() {
+    let mut arena = Arena::new(ARENA_BLOCK_MAX).unwrap();
+    let mut buf = arena.alloc(ARENA_BLOCK_MAX).unwrap();
+    buf.extend_from_slice(b"commit");
+    let address = buf.address();
+    let slice = buf.freeze();
+    let other = slice.slice(2..4);
+    let slice = slice.reclaim().unwrap_err();
+    assert_eq!(&*slice, b"commit");
+    drop(slice);
+    let again = other.reclaim().unwrap();
+    assert_eq!(again.address(), address);
+    assert_eq!(again.spare(), ARENA_BLOCK_MAX);
+    assert!(arena.alloc(4096).is_none(), "the block never went home");
+    drop(again);
+    assert!(arena.alloc(4096).is_some());
+}

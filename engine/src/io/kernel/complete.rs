@@ -247,7 +247,7 @@ impl Ring {
         }
     }
 
-    fn doorbell_failed(&mut self, peer: u32, said: Said) {
+    fn doorbell_failed(&self, peer: u32, said: Said) {
         log::debug!("a doorbell failed with {}; using the eventfd", said.result);
         if let Some(signal) = self.signals.get(peer as usize) {
             signal.wake();

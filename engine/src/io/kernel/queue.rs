@@ -73,8 +73,9 @@ impl Queue {
     /// # Safety
     /// Everything the entry points to stays valid and unused until its last completion.
     pub(super) unsafe fn push(&mut self, entry: squeue::Entry) {
-        self.overflow.push_back(Waiting::One(entry));
-        self.fill();
+        if !self.overflow.is_empty() || !self.offer(&entry) {
+            self.overflow.push_back(Waiting::One(entry));
+        }
     }
 
     /// Queues two submissions of which the first is flagged as linked to the second.
@@ -82,8 +83,21 @@ impl Queue {
     /// # Safety
     /// As [`Self::push`], for both.
     pub(super) unsafe fn push_linked(&mut self, entries: [squeue::Entry; 2]) {
-        self.overflow.push_back(Waiting::Linked(entries));
-        self.fill();
+        if !self.overflow.is_empty() || !self.offer_linked(&entries) {
+            self.overflow.push_back(Waiting::Linked(entries));
+        }
+    }
+
+    /// Whether there was room.
+    fn offer(&mut self, entry: &squeue::Entry) -> bool {
+        // SAFETY: entries come from `push` only; this is its contract.
+        unsafe { self.submission.push(entry) }.is_ok()
+    }
+
+    /// Whether there was room for both.
+    fn offer_linked(&mut self, entries: &[squeue::Entry; 2]) -> bool {
+        // SAFETY: entries come from `push_linked` only; this is its contract.
+        unsafe { self.submission.push_multiple(entries) }.is_ok()
     }
 
     /// Says that a disk operation is queued: entering with it may block in the device queue, so
@@ -96,19 +110,17 @@ impl Queue {
         self.has_disk
     }
 
+    /// Moves what did not fit into the room there is, in order.
     fn fill(&mut self) {
-        while let Some(waiting) = self.overflow.front() {
-            // SAFETY: the contract of `push` and `push_linked`.
-            let pushed = unsafe {
-                match waiting {
-                    Waiting::One(entry) => self.submission.push(entry),
-                    Waiting::Linked(entries) => self.submission.push_multiple(entries),
-                }
+        while let Some(waiting) = self.overflow.pop_front() {
+            let is_taken = match &waiting {
+                Waiting::One(entry) => self.offer(entry),
+                Waiting::Linked(entries) => self.offer_linked(entries),
             };
-            if pushed.is_err() {
+            if !is_taken {
+                self.overflow.push_front(waiting);
                 break;
             }
-            self.overflow.pop_front();
         }
     }
 

@@ -213,6 +213,44 @@ mod tests {
     }
 
     #[test]
+    fn a_seccomp_filter_is_recognised_where_it_stands() {
+        let blocked = std::thread::spawn(|| {
+            forbid_io_uring();
+            explain(&build_ring().err().unwrap()).0
+        });
+        let text = blocked.join().unwrap();
+        assert!(text.contains("seccomp=unconfined"), "{text}");
+        assert!(build_ring().is_ok(), "only that thread was filtered");
+    }
+
+    /// Makes `io_uring_setup` fail with EPERM on this thread, as containers do.
+    #[expect(unsafe_code, reason = "a filter is installed by raw system calls")]
+    fn forbid_io_uring() {
+        let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+        let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+        let is_equal = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+        let answer = (libc::BPF_RET | libc::BPF_K) as u16;
+        let refuse = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+        let mut steps = [
+            step(load, 0, 0, 0),
+            step(is_equal, 0, 1, libc::SYS_io_uring_setup as u32),
+            step(answer, 0, 0, refuse),
+            step(answer, 0, 0, libc::SECCOMP_RET_ALLOW),
+        ];
+        let program = libc::sock_fprog {
+            len: steps.len() as u16,
+            filter: steps.as_mut_ptr(),
+        };
+        // SAFETY: plain numbers; concerns this thread only.
+        let fixed = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+        assert_eq!(fixed, 0);
+        let mode = libc::SECCOMP_MODE_FILTER;
+        // SAFETY: a complete program that lives through the call.
+        let filtered = unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program) };
+        assert_eq!(filtered, 0);
+    }
+
+    #[test]
     fn each_obstacle_is_named_with_its_fix() {
         check(
             libc::EPERM,

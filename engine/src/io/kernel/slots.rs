@@ -203,8 +203,8 @@ impl Slots {
 
     /// Operations whose memory the kernel may touch.
     pub(super) fn in_kernel(&self) -> usize {
-        let is_in_kernel = |slot: &&Box<Slot>| slot.work.is_in_kernel();
-        self.slots.iter().filter(is_in_kernel).count()
+        let slots = self.slots.iter();
+        slots.filter(|slot| slot.work.is_in_kernel()).count()
     }
 }
 

@@ -302,7 +302,7 @@ impl Ring {
         Started::InFlight(name)
     }
 
-    fn send_job(&mut self, name: Name, task: Task) {
+    fn send_job(&self, name: Name, task: Task) {
         self.housekeeper.send(Job {
             shard: self.shard,
             id: name.encode(),

@@ -202,7 +202,7 @@ fn appending_into_prepared_space_needs_no_kernel_worker() {
         if ring(io).durable_by == DurableBy::Fdatasync {
             return;
         }
-        let before = kernel_workers_of_shards();
+        let before = kernel_workers();
         let part = block(io, 6, 4096);
         for position in 0..blocks {
             let parts = vec![part.clone()];
@@ -220,13 +220,18 @@ fn appending_into_prepared_space_needs_no_kernel_worker() {
         for completion in wait_for(io, blocks as usize) {
             assert!(matches!(completion.outcome, Outcome::Write(_, Ok(()))));
         }
-        assert_eq!(kernel_workers_of_shards(), before);
+        assert_eq!(kernel_workers(), before);
+        // A flush always needs one: this test would notice.
+        ring(io).durable_by = DurableBy::Fdatasync;
+        let parts = vec![block(io, 6, 4096)];
+        write(io, file, 0, parts);
+        assert!(kernel_workers() > before);
     });
 }
 
 /// Workers that the kernel made for this shard's thread. They are threads of this process, named
 /// after the thread they work for.
-fn kernel_workers_of_shards() -> usize {
+fn kernel_workers() -> usize {
     let own = rustix::thread::gettid().as_raw_nonzero();
     let worker = format!("iou-wrk-{own}");
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
@@ -491,6 +496,64 @@ fn more_operations_than_the_rings_hold_all_complete() {
         keys.sort_unstable();
         assert!(keys.into_iter().eq(0..5000));
         reader.join().unwrap();
+        io.close_socket(socket);
+    });
+}
+
+#[test]
+fn a_warm_shard_allocates_nothing_per_operation() {
+    on_a_shard(|io| {
+        let file = prepared(io, "a", 8192);
+        let (socket, mut client) = connected(io);
+        let parts = [block(io, 1, 4096), block(io, 2, 4096)];
+        let (mut to_write, mut to_send) = (Vec::with_capacity(2), Vec::with_capacity(2));
+        let mut done = Vec::with_capacity(4);
+        let mut answer = [0; 8192];
+        let mut round = |io: &mut Io| {
+            let mut writes: Vec<ArenaSlice> = std::mem::take(&mut to_write);
+            writes.extend_from_slice(&parts);
+            let write = Op::Write {
+                file,
+                position: 0,
+                parts: writes,
+                durable: true,
+            };
+            io.submit(token(1), write);
+            let mut sends: Vec<ArenaSlice> = std::mem::take(&mut to_send);
+            sends.extend_from_slice(&parts);
+            let send = Op::Send {
+                socket,
+                parts: sends,
+            };
+            io.submit(token(2), send);
+            let into = ReceiveInto::Slot;
+            io.submit(token(3), Op::Receive { socket, into });
+            client.write_all(b"x").unwrap();
+            let mut left = 3;
+            while left > 0 {
+                io.park(None, Awaiting::Anything);
+                io.poll(&mut done);
+                for completion in done.drain(..) {
+                    left -= 1;
+                    match completion.outcome {
+                        Outcome::Write(parts, Ok(())) => to_write = parts,
+                        Outcome::Send(parts, Ok(())) => to_send = parts,
+                        Outcome::Receive(Ok(Received::Slot(slot))) => assert_eq!(&*slot, b"x"),
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+            client.read_exact(&mut answer).unwrap();
+        };
+        for _ in 0..20 {
+            round(io);
+        }
+        let counted = allocation_counter::measure(|| {
+            for _ in 0..20 {
+                round(io);
+            }
+        });
+        assert_eq!(counted.count_total, 0, "{counted:?}");
         io.close_socket(socket);
     });
 }

@@ -155,6 +155,18 @@ impl ShardIo {
         }
     }
 
+    pub(super) fn wait(&mut self, done: &mut Vec<Completion>) -> Result<(), IoFailure> {
+        self.poll(done);
+        if self.is_dead() {
+            return Err(IoFailure::Stopped);
+        }
+        if done.is_empty() {
+            self.world.inner.borrow_mut().step();
+            self.poll(done);
+        }
+        Ok(())
+    }
+
     pub(super) fn call(&mut self, op: Op) -> Outcome {
         if self.is_dead() {
             return operations::stopped(op);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! header (128)  keyed check over itself; names its place, its predecessor and the mark
-//! table         per entry a fixed part (128) and its batch descriptors (64 each)
+//! table         per entry a fixed part (128), batch descriptors (48 each), granule CRCs (4 each)
 //! echo          (handle, end offset) of every append of the commit before (16 each)
 //! payload       per entry, in table order: tail image, then inline bytes or control record
 //! zeros         to the end of the block
@@ -73,7 +73,7 @@ pub struct TableEntry {
     placed_start: U64,
     placed_end: U64,
     generation: U32,
-    placed_crc: U32,
+    crc_count: U32,
     image_bytes: U32,
     inline_bytes: U32,
     reserved_end: [u8; 16],
@@ -95,11 +95,14 @@ struct Descriptor {
     base_sequence: I32,
     producer_epoch: I16,
     attributes: I16,
-    reserved: [u8; 20],
+    reserved: [u8; 4],
 }
 
 /// Bytes of a batch descriptor in the table.
-pub const DESCRIPTOR_BYTES: usize = 64;
+pub const DESCRIPTOR_BYTES: usize = 48;
+
+/// Bytes of one granule checksum in the table.
+pub const CRC_BYTES: usize = 4;
 
 /// What the commit before held of one partition.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -216,14 +219,14 @@ pub struct Entry {
     pub placed_start: u64,
     /// End of the placed range, exclusive.
     pub placed_end: u64,
-    /// crc32c over the placed range.
-    pub placed_crc: u32,
     /// Bytes of the tail image in the payload.
     pub image_bytes: u32,
     /// Bytes of records, or of the control record, in the payload.
     pub inline_bytes: u32,
     /// Batch descriptors behind it in the table.
     pub descriptor_count: u32,
+    /// Checksums of the granules of the placed range, behind the descriptors.
+    pub crc_count: u32,
 }
 
 impl Entry {
@@ -245,17 +248,19 @@ impl Entry {
             length: 0,
             placed_start: 0,
             placed_end: 0,
-            placed_crc: 0,
             image_bytes: 0,
             inline_bytes,
             descriptor_count: 0,
+            crc_count: 0,
         }
     }
 
     /// Bytes it takes in the table.
     #[must_use]
     pub const fn table_bytes(&self) -> usize {
-        TABLE_ENTRY_BYTES + self.descriptor_count as usize * DESCRIPTOR_BYTES
+        TABLE_ENTRY_BYTES
+            + self.descriptor_count as usize * DESCRIPTOR_BYTES
+            + self.crc_count as usize * CRC_BYTES
     }
 
     /// Bytes it takes in the payload.
@@ -287,7 +292,7 @@ impl Entry {
             placed_start: self.placed_start.into(),
             placed_end: self.placed_end.into(),
             generation: self.generation.into(),
-            placed_crc: self.placed_crc.into(),
+            crc_count: self.crc_count.into(),
             image_bytes: self.image_bytes.into(),
             inline_bytes: self.inline_bytes.into(),
             reserved_end: [0; 16],
@@ -310,10 +315,10 @@ impl Entry {
             length: raw.length.get(),
             placed_start: raw.placed_start.get(),
             placed_end: raw.placed_end.get(),
-            placed_crc: raw.placed_crc.get(),
             image_bytes: raw.image_bytes.get(),
             inline_bytes: raw.inline_bytes.get(),
             descriptor_count: raw.descriptor_count.get(),
+            crc_count: raw.crc_count.get(),
         })
     }
 }
@@ -340,10 +345,11 @@ impl TableBuilder {
         self.entry_count == 0
     }
 
-    /// Adds an entry with its descriptors (`entry.descriptor_count` is set to their number). Its
-    /// `payload_bytes` must go into the payload next.
-    pub fn push(&mut self, mut entry: Entry, descriptors: &[BatchDescriptor]) {
+    /// Adds an entry with its descriptors and checksums (the counts in `entry` are set to their
+    /// numbers). Its `payload_bytes` must go into the payload next.
+    pub fn push(&mut self, mut entry: Entry, descriptors: &[BatchDescriptor], crcs: &[u32]) {
         entry.descriptor_count = descriptors.len() as u32;
+        entry.crc_count = crcs.len() as u32;
         self.table.extend_from_slice(entry.encode().as_bytes());
         for batch in descriptors {
             let raw = Descriptor {
@@ -355,9 +361,12 @@ impl TableBuilder {
                 base_sequence: batch.base_sequence.into(),
                 producer_epoch: batch.producer_epoch.into(),
                 attributes: batch.attributes.into(),
-                reserved: [0; 20],
+                reserved: [0; 4],
             };
             self.table.extend_from_slice(raw.as_bytes());
+        }
+        for crc in crcs {
+            self.table.extend_from_slice(&crc.to_le_bytes());
         }
         self.entry_count += 1;
         self.payload_bytes += entry.payload_bytes();
@@ -595,6 +604,7 @@ pub struct FoundEntry<'a> {
     /// The fixed part.
     pub entry: Entry,
     descriptors: &'a [u8],
+    crcs: &'a [u8],
     /// Bytes from the block start of `entry.position` up to it; empty when none was due.
     pub image: &'a [u8],
     /// Inline record bytes, or the control record.
@@ -617,6 +627,14 @@ impl<'a> FoundEntry<'a> {
                 base_sequence: raw.base_sequence.get(),
                 attributes: raw.attributes.get(),
             })
+    }
+}
+
+impl<'a> FoundEntry<'a> {
+    /// The checksums of the granules that the placed range touches.
+    pub fn placed_crcs(&self) -> impl Iterator<Item = u32> + use<'a> {
+        let (words, _) = self.crcs.as_chunks::<CRC_BYTES>();
+        words.iter().map(|word| u32::from_le_bytes(*word))
     }
 }
 
@@ -667,6 +685,8 @@ impl<'a> Iterator for Entries<'a> {
         let entry = Entry::decode(raw)?;
         let descriptor_bytes = (entry.descriptor_count as usize).checked_mul(DESCRIPTOR_BYTES)?;
         let (descriptors, table) = table.split_at_checked(descriptor_bytes)?;
+        let crc_bytes = (entry.crc_count as usize).checked_mul(CRC_BYTES)?;
+        let (crcs, table) = table.split_at_checked(crc_bytes)?;
         let (image, payload) = self.payload.split_at_checked(entry.image_bytes as usize)?;
         let (inline, payload) = payload.split_at_checked(entry.inline_bytes as usize)?;
         self.table = table;
@@ -674,6 +694,7 @@ impl<'a> Iterator for Entries<'a> {
         Some(FoundEntry {
             entry,
             descriptors,
+            crcs,
             image,
             inline,
         })

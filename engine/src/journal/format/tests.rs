@@ -57,15 +57,18 @@ fn sample() -> Vec<u8> {
         length: 200_000,
         placed_start: 8192,
         placed_end: 200_704,
-        placed_crc: 0xdead_beef,
         image_bytes: 904,
         inline_bytes: 3192,
         ..Entry::control(Kind::Append, PartitionHandle(42), 0)
     };
-    table.push(append, &[descriptor(10), descriptor(15)]);
+    table.push(append, &[descriptor(10), descriptor(15)], &[7, 8, 9]);
     payload.extend_from_slice(&[1; 904]);
     payload.extend_from_slice(&[2; 3192]);
-    table.push(Entry::control(Kind::Registry, PartitionHandle(0), 7), &[]);
+    table.push(
+        Entry::control(Kind::Registry, PartitionHandle(0), 7),
+        &[],
+        &[],
+    );
     payload.extend_from_slice(b"control");
     let mut commit = vec![0; COMMIT_HEADER_BYTES];
     commit.extend_from_slice(table.table());
@@ -94,6 +97,8 @@ fn a_commit_is_read_back_as_it_was_sealed() {
     assert_eq!(entries[0].inline, &[2; 3192]);
     let batches: Vec<_> = entries[0].descriptors().collect();
     assert_eq!(batches, [descriptor(10), descriptor(15)]);
+    let crcs: Vec<_> = entries[0].placed_crcs().collect();
+    assert_eq!(crcs, [7, 8, 9]);
     assert_eq!(entries[1].inline, b"control");
     assert_eq!(entries[1].entry.ceiling, None);
     let echo: Vec<_> = content.echo().collect();
@@ -163,13 +168,18 @@ fn a_table_that_lies_about_its_payload_is_damage_even_with_a_good_crc() {
     table.push(
         Entry::control(Kind::Registry, PartitionHandle(0), 5000),
         &[],
+        &[],
     );
     let mut commit = vec![0; COMMIT_HEADER_BYTES];
     commit.extend_from_slice(table.table());
     commit.resize(8192, 0);
     // A builder that announced 5000 bytes; the reader sees only what the header claims.
     let mut honest = TableBuilder::default();
-    honest.push(Entry::control(Kind::Registry, PartitionHandle(0), 10), &[]);
+    honest.push(
+        Entry::control(Kind::Registry, PartitionHandle(0), 10),
+        &[],
+        &[],
+    );
     seal_commit(&mut commit, &KEY, &id(), &honest, 0);
     let header = read_header(&commit, &KEY, JournalId(3), &SHAPE, id().place).unwrap();
     assert_eq!(header.content(&commit).map(|_| ()), Err(Damage::Table));

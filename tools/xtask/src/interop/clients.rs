@@ -101,7 +101,8 @@ impl Clients {
     /// kcat as a producer that reads lines from its standard input or from a file.
     pub(super) fn kcat_producer(target: &Target, codec: &str, promise: Promise) -> Command {
         let mut command = Command::new("kcat");
-        command.args(["-P", "-b", &target.address, "-t", &target.topic]);
+        // Without -E kcat gives up as soon as no broker is there.
+        command.args(["-P", "-E", "-b", &target.address, "-t", &target.topic]);
         let is_idempotent = promise == Promise::ExactlyOnce;
         command.args(["-X", &format!("enable.idempotence={is_idempotent}")]);
         command.args(["-X", "linger.ms=5"]);

@@ -1,0 +1,66 @@
+//! What a shard needs to know before it opens its journal.
+
+use crate::ids::{JournalId, ShardId};
+use crate::journal::check::JournalKey;
+
+/// Settings of a shard.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// Which shard.
+    pub shard: ShardId,
+    /// Bytes of its journal ring in all files (grown to at least 4 files).
+    pub journal_bytes: u64,
+    /// Journal files.
+    pub journal_files: u32,
+    /// Pending bytes of a partition from which placing them is considered.
+    pub placed_bytes_min: u64,
+    /// Idle time after which a mark commit is written.
+    pub idle_mark_ms: u64,
+    /// Largest time between checkpoints while there is something to checkpoint.
+    pub checkpoint_interval_ms: u64,
+    /// Open segment files at most.
+    pub open_files_max: usize,
+    /// Partitions at most on this shard.
+    pub partitions_max: usize,
+    /// Producers remembered at most on this shard.
+    pub producers_max: usize,
+    /// Disk operations in flight at most on this shard.
+    pub disk_depth_max: usize,
+    /// Time between looks at retention.
+    pub retention_check_ms: u64,
+    /// Bytes of the ballast: what may be appended before its place on disk is prepared.
+    pub ballast_bytes: u64,
+    /// Bytes of prepared segment space without records at most.
+    pub prepared_bytes_max: u64,
+}
+
+impl Default for ShardConfig {
+    fn default() -> Self {
+        Self {
+            shard: ShardId(0),
+            journal_bytes: 256 << 20,
+            journal_files: 8,
+            placed_bytes_min: 64 << 10,
+            idle_mark_ms: 5,
+            checkpoint_interval_ms: 10_000,
+            open_files_max: 1024,
+            partitions_max: 100_000,
+            producers_max: 100_000,
+            disk_depth_max: 64,
+            retention_check_ms: 300_000,
+            ballast_bytes: 64 << 20,
+            prepared_bytes_max: 4 << 30,
+        }
+    }
+}
+
+/// Which journal a shard opens, as the root file says.
+#[derive(Clone, Copy, Debug)]
+pub struct JournalSetup {
+    /// Its id.
+    pub id: JournalId,
+    /// The data directory's secret.
+    pub key: JournalKey,
+    /// The data directory's id.
+    pub set_id: [u8; 16],
+}

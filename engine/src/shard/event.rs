@@ -1,0 +1,80 @@
+//! What a shard tells its owner.
+
+use crate::ids::{PartitionHandle, Ticket};
+use crate::partition::{ReadBatches, ReadError};
+
+/// What happened on a shard since events were last drained.
+#[derive(Debug)]
+pub enum Event {
+    /// The append with this ticket is acknowledged by its topic's durability class.
+    AppendAcked(Ticket),
+    /// The append's fate is unknown (the shard stopped); never acknowledge it.
+    AppendFailed(Ticket),
+    /// A read that had to go to the disk is done.
+    ReadDone(Ticket, Result<ReadBatches, ReadError>),
+    /// Create, delete, advance of the log start, registry change: durable now.
+    ControlDone(Ticket),
+    /// The shard stopped before the control operation became durable.
+    ControlFailed(Ticket),
+    /// The high watermark of a watched partition moved.
+    Advanced(PartitionHandle),
+    /// The shard stopped acknowledging for ever: a durable write failed. Said once.
+    FailStopped(String),
+    /// The index that `TimestampSearch::NotLoaded` asked for is there (or failed to load): search
+    /// again.
+    IndexLoaded(PartitionHandle),
+    /// Disk full began (`true`) or ended (`false`).
+    DiskFull(bool),
+}
+
+/// Result of `Shard::read`.
+#[derive(Debug)]
+pub enum Read {
+    /// Here it is.
+    Ready(ReadBatches),
+    /// `Event::ReadDone` will bring it.
+    Pending,
+}
+
+/// A position found by timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimestampSearch {
+    /// Every batch's largest timestamp is below the wanted one.
+    NotFound,
+    /// The first batch whose largest timestamp is at or above the wanted one begins at or before
+    /// this offset and not before: read from here and walk on until it is found.
+    StartAt(i64),
+    /// The index that knows is being read from disk: search again at `Event::IndexLoaded`.
+    NotLoaded,
+}
+
+/// Counts since open; all monotonic except the `_now` ones.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ShardCounters {
+    /// Batches appended.
+    pub batches: u64,
+    /// Their bytes.
+    pub batch_bytes: u64,
+    /// Commits written.
+    pub commits: u64,
+    /// Bytes of commits.
+    pub commit_bytes: u64,
+    /// Bytes placed straight into segments.
+    pub placed_bytes: u64,
+    /// Bytes written back to segments.
+    pub write_back_bytes: u64,
+    /// Bytes copied in user space on the append path (chunks and commit buffers).
+    pub copied_bytes: u64,
+    /// Bytes copied because a slab did not fit its place.
+    pub realigned_bytes: u64,
+    /// Checkpoints done.
+    pub checkpoints: u64,
+    /// Segments rolled.
+    pub rolls: u64,
+    /// Bytes read from segments.
+    pub cold_read_bytes: u64,
+    /// Bytes of the live journal.
+    pub live_journal_bytes_now: u64,
+    /// Bytes appended and not yet in segments.
+    pub unwritten_bytes_now: u64,
+}

@@ -1,0 +1,368 @@
+//! Reads and questions. What is in memory is answered at once; the rest goes through the cold
+//! reads, which check every byte before it is handed out.
+
+use super::cold_reads::{ColdLogs, Env};
+use super::file_table::{FileEvent, FileTable, SegmentFile, Want};
+use super::lists::Partitions;
+use super::token::LogKind;
+use super::{Event, Life, Read, Shard, TimestampSearch};
+use crate::ids::{PartitionHandle, Ticket};
+use crate::io::arena::ArenaSlice;
+use crate::io::{FileHandle, Io, Op, Outcome};
+use crate::partition::{
+    DiskRead, FoundBatches, IndexRead, ReadError, ReadPlan, ReadRequest, SpareVecs,
+};
+
+/// A read of a partition's partial last block, before its first append after a restart.
+#[derive(Debug)]
+struct TailRead {
+    slot: u32,
+    handle: PartitionHandle,
+    read: DiskRead,
+    is_open: bool,
+    /// No memory at the last try.
+    is_waiting: bool,
+}
+
+/// Reads that are not a client's: tail blocks, and indexes for a search.
+#[derive(Debug, Default)]
+pub(super) struct Queries {
+    tails: Vec<Option<TailRead>>,
+    waiting: usize,
+    /// Indexes that a search by timestamp wants.
+    indexes: Vec<(PartitionHandle, IndexRead)>,
+}
+
+/// Tickets of index loads: not a caller's.
+const INDEX_TICKET: Ticket = Ticket::NONE;
+
+struct Logs<'a>(&'a mut Partitions);
+
+impl ColdLogs for Logs<'_> {
+    fn plan(
+        &mut self,
+        handle: PartitionHandle,
+        request: &ReadRequest,
+        spare: &mut SpareVecs,
+    ) -> Result<ReadPlan, ReadError> {
+        let slot = self.0.live(handle).ok_or(ReadError::UnknownPartition)?;
+        slot.partition.plan_read(request, spare)
+    }
+
+    fn check(
+        &mut self,
+        handle: PartitionHandle,
+        read: &mut DiskRead,
+        parts: &[ArenaSlice],
+    ) -> Result<(), ReadError> {
+        let slot = self.0.live_mut(handle).ok_or(ReadError::UnknownPartition)?;
+        slot.partition.check_granules(read, parts)
+    }
+
+    fn batches(
+        &mut self,
+        handle: PartitionHandle,
+        read: &DiskRead,
+        parts: &[ArenaSlice],
+        request: &ReadRequest,
+        spare: &mut SpareVecs,
+    ) -> Result<FoundBatches, ReadError> {
+        let slot = self.0.live(handle).ok_or(ReadError::UnknownPartition)?;
+        slot.partition.batches_in(read, parts, request, spare)
+    }
+
+    fn index_loaded(
+        &mut self,
+        handle: PartitionHandle,
+        read: &IndexRead,
+        parts: &[ArenaSlice],
+    ) -> Result<(), ReadError> {
+        let slot = self.0.live_mut(handle).ok_or(ReadError::UnknownPartition)?;
+        slot.partition.index_loaded(read, parts)
+    }
+}
+
+impl Queries {
+    /// Whether a tail block is on its way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.tails.iter().any(Option::is_some)
+    }
+
+    /// Reads a partition's partial last block.
+    pub(super) fn load_tail(
+        &mut self,
+        io: &mut Io,
+        table: &mut FileTable,
+        slot: u32,
+        handle: PartitionHandle,
+        read: DiskRead,
+    ) {
+        let index = match self.tails.iter().position(Option::is_none) {
+            Some(index) => index,
+            None => {
+                self.tails.push(None);
+                self.tails.len() - 1
+            }
+        };
+        let file = SegmentFile::records(read.file);
+        self.tails[index] = Some(TailRead {
+            slot,
+            handle,
+            read,
+            is_open: false,
+            is_waiting: false,
+        });
+        let key = LogKind::TailRead.key(index as u64);
+        if let Want::Ready(open) = table.want(io, file, key) {
+            self.tail_opened(io, index, open);
+        }
+    }
+
+    fn tail_opened(&mut self, io: &mut Io, index: usize, file: FileHandle) {
+        let Some(tail) = self.tails.get_mut(index).and_then(Option::as_mut) else {
+            return;
+        };
+        tail.is_open = true;
+        let range = &tail.read.range;
+        let bytes = (range.end - range.start) as usize;
+        let Some(mut buf) = io.arena().alloc(bytes) else {
+            if !tail.is_waiting {
+                tail.is_waiting = true;
+                self.waiting += 1;
+            }
+            return;
+        };
+        // A read fills all spare room: leave exactly the wanted bytes.
+        let surplus = buf.spare() - bytes;
+        buf.skip(surplus);
+        if tail.is_waiting {
+            tail.is_waiting = false;
+            self.waiting -= 1;
+        }
+        let op = Op::Read {
+            file,
+            position: range.start,
+            buf,
+        };
+        io.submit(LogKind::TailRead.token(index as u64), op);
+    }
+
+    /// Tries again what found no memory.
+    fn retry_tails(&mut self, io: &mut Io, table: &mut FileTable) {
+        if self.waiting == 0 {
+            return;
+        }
+        for index in 0..self.tails.len() {
+            let Some(tail) = self.tails[index].as_ref().filter(|tail| tail.is_waiting) else {
+                continue;
+            };
+            let file = SegmentFile::records(tail.read.file);
+            let key = LogKind::TailRead.key(index as u64);
+            if let Want::Ready(open) = table.want(io, file, key) {
+                // The first use is still held.
+                table.give_back(io, file);
+                self.tail_opened(io, index, open);
+            }
+        }
+    }
+}
+
+impl Shard {
+    /// Reads whole batches.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn read(
+        &mut self,
+        io: &mut Io,
+        handle: PartitionHandle,
+        request: ReadRequest,
+        ticket: Ticket,
+    ) -> Result<Read, ReadError> {
+        let slot = self
+            .partitions
+            .live(handle)
+            .ok_or(ReadError::UnknownPartition)?;
+        let plan = slot.partition.plan_read(&request, &mut self.spare)?;
+        if let ReadPlan::Ready(batches) = plan {
+            return Ok(Read::Ready(batches));
+        }
+        let mut env = Env {
+            io,
+            table: &mut self.table,
+            logs: &mut Logs(&mut self.partitions),
+        };
+        self.cold.start(&mut env, handle, request, plan, ticket);
+        Ok(Read::Pending)
+    }
+
+    /// Takes back the vector of batches that were sent, so that the next read need not allocate.
+    pub fn give_vector(&mut self, parts: Vec<ArenaSlice>) {
+        self.spare.give(parts);
+    }
+
+    /// Says that `Advanced` is wanted (once) when the high watermark of this partition moves.
+    pub fn watch(&mut self, handle: PartitionHandle) {
+        if let Some(slot) = self.partitions.live_mut(handle) {
+            slot.is_watched = true;
+        }
+    }
+
+    /// Bytes of a partition's log between log start and log end.
+    #[must_use]
+    pub fn log_bytes(&self, handle: PartitionHandle) -> Option<u64> {
+        Some(self.partitions.live(handle)?.partition.log_bytes())
+    }
+
+    /// Where to look for the first record at or after `timestamp_ms`.
+    pub fn search_timestamp(
+        &mut self,
+        handle: PartitionHandle,
+        timestamp_ms: i64,
+    ) -> Option<TimestampSearch> {
+        let slot = self.partitions.live(handle)?;
+        match slot.partition.search_timestamp(timestamp_ms) {
+            Ok(found) => Some(found),
+            Err(read) => {
+                self.queries.indexes.push((handle, read));
+                Some(TimestampSearch::NotLoaded)
+            }
+        }
+    }
+
+    /// Largest timestamp of the log and an offset at or before the batch that holds it.
+    #[must_use]
+    pub fn max_timestamp(&self, handle: PartitionHandle) -> Option<(i64, i64)> {
+        self.partitions.live(handle)?.partition.max_timestamp()
+    }
+
+    /// KIP-320: the largest epoch not above `epoch` and the end offset of that epoch.
+    #[must_use]
+    pub fn end_of_epoch(&self, handle: PartitionHandle, epoch: i32) -> Option<(i32, i64)> {
+        self.partitions.live(handle)?.partition.end_of_epoch(epoch)
+    }
+
+    /// Ranges of a partition that are fenced after corruption.
+    #[must_use]
+    pub fn fences(&self, handle: PartitionHandle) -> &[crate::partition::Fence] {
+        self.partitions
+            .live(handle)
+            .map_or(&[], |slot| slot.partition.fences())
+    }
+
+    pub(super) fn end_query_turn(&mut self, io: &mut Io) {
+        self.queries.retry_tails(io, &mut self.table);
+        let mut env = Env {
+            io,
+            table: &mut self.table,
+            logs: &mut Logs(&mut self.partitions),
+        };
+        for (handle, read) in self.queries.indexes.drain(..) {
+            self.cold.load_index(&mut env, handle, read, INDEX_TICKET);
+        }
+        self.cold.end_turn(&mut env);
+        self.take_finished_reads();
+    }
+
+    fn take_finished_reads(&mut self) {
+        while let Some(done) = self.cold.next_done() {
+            if done.ticket == INDEX_TICKET {
+                self.events.push(Event::IndexLoaded(done.handle));
+            } else {
+                if matches!(done.result, Err(ReadError::Corrupt { .. }))
+                    && let Some(number) = self.partitions.live_number(done.handle)
+                {
+                    // The fence goes into the next commit.
+                    self.lists.touch(&mut self.partitions, number);
+                }
+                self.events.push(Event::ReadDone(done.ticket, done.result));
+            }
+        }
+    }
+
+    pub(super) fn complete_query(
+        &mut self,
+        io: &mut Io,
+        kind: LogKind,
+        index: u64,
+        outcome: Outcome,
+    ) {
+        if kind == LogKind::TailRead {
+            self.tail_read(io, index, outcome);
+            return;
+        }
+        let mut env = Env {
+            io,
+            table: &mut self.table,
+            logs: &mut Logs(&mut self.partitions),
+        };
+        self.cold.complete(&mut env, index, outcome);
+        self.take_finished_reads();
+    }
+
+    pub(super) fn query_file_event(
+        &mut self,
+        io: &mut Io,
+        kind: LogKind,
+        index: u64,
+        event: FileEvent,
+    ) {
+        let FileEvent::Opened { result, .. } = event else {
+            return;
+        };
+        if kind != LogKind::TailRead {
+            let mut env = Env {
+                io,
+                table: &mut self.table,
+                logs: &mut Logs(&mut self.partitions),
+            };
+            self.cold.file_event(&mut env, event);
+            self.take_finished_reads();
+            return;
+        }
+        match result {
+            Ok((file, _)) => self.queries.tail_opened(io, index as usize, file),
+            Err(failure) => {
+                self.queries.tails[index as usize] = None;
+                self.fail_stop(format!("a partition's last block was not read: {failure}"));
+            }
+        }
+    }
+
+    fn tail_read(&mut self, io: &mut Io, index: u64, outcome: Outcome) {
+        let Outcome::Read(buf, result) = outcome else {
+            debug_assert!(false, "a read was answered by {outcome:?}");
+            return;
+        };
+        let Some(tail) = self
+            .queries
+            .tails
+            .get_mut(index as usize)
+            .and_then(Option::take)
+        else {
+            return;
+        };
+        self.table
+            .give_back(io, SegmentFile::records(tail.read.file));
+        if self.life == Life::Failed {
+            return;
+        }
+        let Some(slot) = self.partitions.same(tail.slot, tail.handle) else {
+            return;
+        };
+        slot.is_tail_loading = false;
+        match result {
+            Ok(()) => {
+                let loaded = slot.partition.tail_block_loaded(&tail.read, buf.freeze());
+                if let Err(error) = loaded {
+                    log::error!("partition {}: its last block: {error}", tail.handle.0);
+                }
+                self.lists.touch(&mut self.partitions, tail.slot);
+                self.want_write_back(tail.slot);
+            }
+            Err(failure) => {
+                self.fail_stop(format!("a partition's last block was not read: {failure}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,569 @@
+//! Opening a shard: from the newest checkpoint and the ring to a log that serves.
+//!
+//! ```text
+//! 1 flush, then read both checkpoint copies     4 walk the chain, replay every commit that counts
+//! 2 flush the ring                              5 cut a torn tail; fence what rot took
+//! 3 collect every header as evidence            6 write back, new epoch, checkpoint to both copies
+//! ```
+//! Up to step 6 nothing on disk changes, so that a crash anywhere repeats it with the same result.
+//! INVARIANT: nothing is appended or served before both copies are durable, and the new epoch
+//! begins in a file that holds no commit of the epoch before.
+
+use super::checkpoint::{Checkpointing, CopyFile};
+use super::cold_reads::{ColdReadConfig, ColdReads};
+use super::commit::Journal;
+use super::config::{JournalSetup, ShardConfig};
+use super::control::apply_registry;
+use super::error::OpenError;
+use super::file_table::{Content, FileTable, SegmentFile};
+use super::lists::{Lists, Partitions};
+use super::preparation::{Preparation, PreparationConfig};
+use super::replay::Replay;
+use super::ring_files::{call_file, copy_path, must, open, ring_path};
+use super::ring_reader::read_file;
+use super::{Life, Shard};
+use crate::ids::{FileId, JournalId};
+use crate::io::{Dir, FileHandle, FileOp, FileReply, Io};
+use crate::journal::checkpoint::{
+    CHECKPOINT_BYTES_MAX, CheckpointContent, CheckpointFault, Copy, FoundCheckpoint,
+    read_checkpoint,
+};
+use crate::journal::format::{COMMIT_MAGIC, FoundHeader};
+use crate::journal::ring::{Place, RingFront, RingShape};
+use crate::journal::scan::{Evidence, Step, Walk};
+use crate::limits::BLOCK_BYTES;
+use crate::partition::Partition;
+use crate::planted::{Bug, is};
+
+/// A copy as it was found.
+struct FoundCopy {
+    file: FileHandle,
+    bytes: Vec<u8>,
+}
+
+/// The ring as it was found.
+struct FoundRing {
+    files: Vec<FileHandle>,
+    shape: RingShape,
+    journal: JournalId,
+}
+
+impl Shard {
+    /// Recovers the shard's journal and partitions: when it returns, every record that was ever
+    /// acknowledged by the `Disk` class is readable, and appends may begin. A journal is made by
+    /// [`create_journal`](super::create_journal), never by this.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; nothing was changed on disk that a later try would miss.
+    pub fn open(io: &mut Io, config: ShardConfig, setup: JournalSetup) -> Result<Self, OpenError> {
+        let mut shard = Self::recover(io, config, setup)?;
+        if !shard.was_damaged || is(Bug::OrphansRemovedAfterRot) {
+            let mut named: Vec<FileId> = Vec::new();
+            for (_, slot) in shard.partitions.iter() {
+                named.extend(slot.partition.files().map(|file| file.file));
+            }
+            shard.preparation.sweep_orphans(io, named);
+        }
+        Ok(shard)
+    }
+
+    /// Everything up to the recovery checkpoint.
+    pub(super) fn recover(
+        io: &mut Io,
+        config: ShardConfig,
+        setup: JournalSetup,
+    ) -> Result<Self, OpenError> {
+        let copies = [Copy::A, Copy::B].map(|copy| read_copy(io, setup.id, copy));
+        let [a, b] = copies;
+        let copies = [a?, b?];
+        let read = copies
+            .each_ref()
+            .map(|copy| read_checkpoint(&copy.bytes, &setup.key, setup.id));
+        let newest = newest_copy(&setup, &read)?;
+        let content = newest.content().ok_or_else(|| OpenError::Refused {
+            object: copy_path(setup.id, Copy::A).name,
+            problem: "holds a checkpoint that this program cannot read".to_owned(),
+            remedy: "use the version that wrote it".to_owned(),
+        })?;
+        let ring = open_ring(io, setup.id, newest.head.shape)?;
+        let head = newest.head;
+        let mut evidence = Evidence::new(
+            setup.key,
+            setup.id,
+            head.shape,
+            head.epoch,
+            head.start_sequence,
+        );
+        let mut last_used = head.start.file;
+        if !head.is_clean {
+            last_used = collect_evidence(io, &ring, head.start.file, &mut evidence)?;
+        }
+        let resolved = evidence.resolved_at_least(head.mark);
+        let fresh = if is(Bug::AppendBehindFoundTail) {
+            head.start
+        } else {
+            head.shape.start_of_next(last_used)
+        };
+        let numbers = read
+            .each_ref()
+            .map(|copy| copy.as_ref().ok().map(|found| found.head.number));
+        let epoch = if is(Bug::EpochNotRaised) {
+            evidence.highest_epoch()
+        } else {
+            evidence.highest_epoch() + 1
+        };
+        let copy_file = |index: usize| CopyFile {
+            file: copies[index].file,
+            bytes: copies[index].bytes.len() as u64,
+            number: numbers[index],
+        };
+        let plan = Plan {
+            setup,
+            front: RingFront::new(head.shape, fresh, fresh),
+            files: ring.files.clone(),
+            epoch,
+            next_sequence: evidence.highest_sequence() + 1,
+            copies: [copy_file(0), copy_file(1)],
+            number: head.number,
+            next_file: head.next_file,
+        };
+        let mut shard = plan.into_shard(io, config)?;
+        let begun = shard.preparation.begin(io);
+        begun.map_err(|failure| OpenError::Io {
+            object: "segments folder".to_owned(),
+            failure,
+        })?;
+        shard.restore(&setup, &content)?;
+        let mut replay = Replay::new(setup.id);
+        if !head.is_clean {
+            let walk = Walk::new(&evidence, head.start, head.previous, resolved);
+            let walk = walk.map_err(|broken| OpenError::Refused {
+                object: ring_path(setup.id, head.start.file).name,
+                problem: broken.to_string(),
+                remedy: "keep the data directory and report it".to_owned(),
+            })?;
+            shard.walk(io, &ring, walk, &mut replay)?;
+        }
+        shard.was_damaged = replay.was_damaged();
+        replay.finish(&mut shard);
+        shard.finish_recovery(io, head.is_clean)?;
+        Ok(shard)
+    }
+
+    fn restore(
+        &mut self,
+        setup: &JournalSetup,
+        content: &CheckpointContent<'_>,
+    ) -> Result<(), OpenError> {
+        for (handle, state) in &content.partitions {
+            let partition = Partition::restore(state).map_err(|error| OpenError::Refused {
+                object: copy_path(setup.id, Copy::A).name,
+                problem: format!("partition {}: {error}", handle.0),
+                remedy: "use the version that wrote it".to_owned(),
+            })?;
+            self.partitions.insert(partition);
+        }
+        for (owner, key, value) in &content.registry {
+            apply_registry(&mut self.registry, *owner, key, Some(value));
+        }
+        Ok(())
+    }
+
+    /// Follows the chain and replays what counts.
+    fn walk(
+        &mut self,
+        io: &mut Io,
+        ring: &FoundRing,
+        mut walk: Walk<'_>,
+        replay: &mut Replay,
+    ) -> Result<(), OpenError> {
+        let mut reader = FileReader::default();
+        let mut step = walk.step();
+        loop {
+            step = match step {
+                Step::Commit(header) => {
+                    let bytes = reader.commit(io, ring, &header)?;
+                    match header.content(bytes) {
+                        Ok(content) => {
+                            walk.accept(&header);
+                            replay.commit(self, io, header.id.sequence, &content)?;
+                            walk.step()
+                        }
+                        Err(_) => {
+                            let lost = walk.content_is_damaged(&header);
+                            if let Some(names) = header.names(bytes)
+                                && matches!(lost, Step::Lost { .. })
+                            {
+                                replay.lost_with_names(header.id.sequence, &names);
+                                walk.step()
+                            } else {
+                                lost
+                            }
+                        }
+                    }
+                }
+                Step::Lost { from, to } => {
+                    replay.lost(from, to);
+                    walk.step()
+                }
+                Step::LostTail { from, last } => {
+                    replay.lost(from, last + 1);
+                    walk.step()
+                }
+                Step::End { cut, discarded } => {
+                    if discarded > 0 {
+                        log::info!(
+                            "journal {}: cut before commit {cut}, which was never acknowledged, \
+                             with {discarded} behind it",
+                            ring.journal.0
+                        );
+                    }
+                    return Ok(());
+                }
+            };
+        }
+    }
+
+    /// Raises epochs, writes everything back and makes the recovery checkpoint durable.
+    fn finish_recovery(&mut self, io: &mut Io, is_clean: bool) -> Result<(), OpenError> {
+        let relaxed_reused = is(Bug::RelaxedOffsetsReused);
+        for (_, slot) in self.partitions.iter_mut() {
+            slot.partition.finish_recovery(is_clean || relaxed_reused);
+        }
+        for number in 0..self.partitions.slot_count() {
+            self.recount(number);
+            self.lists.touch(&mut self.partitions, number);
+        }
+        self.begin_checkpoint(false);
+        self.run_until(io, |shard| shard.checkpointing.is_idle())?;
+        self.events.clear();
+        self.life = Life::Running;
+        for number in 0..self.partitions.slot_count() {
+            self.lists.touch(&mut self.partitions, number);
+        }
+        self.retention_due_ns = io.now_ns() + self.config.retention_check_ms * 1_000_000;
+        Ok(())
+    }
+
+    /// Brings replayed bytes to the disk until memory is free again.
+    pub(super) fn make_room(&mut self, io: &mut Io) -> Result<(), OpenError> {
+        self.is_memory_short = true;
+        for number in 0..self.partitions.slot_count() {
+            self.recount(number);
+            self.lists.touch(&mut self.partitions, number);
+            self.want_write_back(number);
+        }
+        let before = self.counters.write_back_bytes;
+        self.run_until(io, |shard| {
+            shard.counters.write_back_bytes > before && shard.writes.in_flight() == 0
+        })?;
+        for (_, slot) in self.partitions.iter_mut() {
+            slot.partition.evict(usize::MAX);
+        }
+        self.is_memory_short = false;
+        Ok(())
+    }
+
+    /// Runs turns until `is_done`. Fails when nothing moves any more.
+    fn run_until(&mut self, io: &mut Io, is_done: impl Fn(&Self) -> bool) -> Result<(), OpenError> {
+        let mut done = Vec::new();
+        let mut idle_turns = 0;
+        loop {
+            self.end_turn(io);
+            if self.life == Life::Failed {
+                return Err(self.why_failed());
+            }
+            if is_done(self) {
+                return Ok(());
+            }
+            if self.is_busy() {
+                idle_turns = 0;
+                let waited = io.wait(&mut done);
+                waited.map_err(|failure| OpenError::Io {
+                    object: "the machine".to_owned(),
+                    failure,
+                })?;
+            } else {
+                idle_turns += 1;
+                if idle_turns > 4 {
+                    return Err(OpenError::Refused {
+                        object: "segments folder".to_owned(),
+                        problem: "what the journal holds cannot be written into segments"
+                            .to_owned(),
+                        remedy: "free disk space, or start with a larger --memory".to_owned(),
+                    });
+                }
+            }
+            for completion in done.drain(..) {
+                self.complete(io, completion);
+            }
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.writes.in_flight() > 0
+            || self.checkpointing.is_in_flight()
+            || self.preparation.is_busy()
+            || self.queries.is_busy()
+    }
+
+    fn why_failed(&mut self) -> OpenError {
+        let reason = self.events.drain(..).find_map(|event| match event {
+            super::Event::FailStopped(reason) => Some(reason),
+            _ => None,
+        });
+        OpenError::Refused {
+            object: format!("journal {}", self.journal.setup.id.0),
+            problem: reason.unwrap_or_else(|| "the shard stopped".to_owned()),
+            remedy: "check the device (dmesg), then start again".to_owned(),
+        }
+    }
+
+    /// The bytes of the newest checkpoint.
+    pub(super) fn checkpoint_bytes(&self) -> &[u8] {
+        self.checkpointing.bytes()
+    }
+}
+
+/// What the new epoch begins with.
+struct Plan {
+    setup: JournalSetup,
+    front: RingFront,
+    files: Vec<FileHandle>,
+    epoch: u64,
+    next_sequence: u64,
+    copies: [CopyFile; 2],
+    number: u64,
+    next_file: u64,
+}
+
+impl Plan {
+    fn into_shard(self, io: &mut Io, config: ShardConfig) -> Result<Shard, OpenError> {
+        let next_file = self.next_file.max(highest_listed(io, self.setup.id)? + 1);
+        let shape = self.front.shape();
+        let arena = io.arena();
+        let journal = Journal::new(
+            arena,
+            self.setup,
+            self.front,
+            self.files,
+            self.epoch,
+            self.next_sequence,
+        )
+        .ok_or_else(|| OpenError::no_memory("journal"))?;
+        let start_sequence = self.next_sequence;
+        let checkpointing =
+            Checkpointing::new(arena, shape, self.copies, self.number, start_sequence)
+                .ok_or_else(|| OpenError::no_memory("checkpoint"))?;
+        let preparation = PreparationConfig {
+            ballast_bytes: config.ballast_bytes,
+            spare_bytes_max: config.prepared_bytes_max,
+            ..PreparationConfig::of_shard(self.setup.id, 1)
+        };
+        let cold = ColdReadConfig {
+            depth_max: (config.disk_depth_max / 4).max(1),
+            cache_bytes_max: arena.capacity_bytes() / 16,
+        };
+        Ok(Shard {
+            life: Life::Recovering,
+            now: Default::default(),
+            partitions: Partitions::default(),
+            lists: Lists::default(),
+            registry: Default::default(),
+            controls: Default::default(),
+            journal,
+            checkpointing,
+            table: FileTable::new(config.open_files_max.max(1)),
+            preparation: Preparation::new(preparation, next_file),
+            cold: ColdReads::new(cold),
+            writes: Default::default(),
+            releases: Default::default(),
+            queries: Default::default(),
+            events: Vec::new(),
+            acks: Default::default(),
+            entry: Default::default(),
+            spare: Default::default(),
+            released: Vec::new(),
+            unwritten_bytes: 0,
+            is_memory_short: false,
+            is_evicting: false,
+            was_damaged: false,
+            idle_mark_ns: None,
+            evict_cursor: 0,
+            retention_due_ns: 0,
+            retention_cursor: None,
+            counters: Default::default(),
+            config,
+        })
+    }
+}
+
+fn read_copy(io: &mut Io, journal: JournalId, copy: Copy) -> Result<FoundCopy, OpenError> {
+    let path = copy_path(journal, copy);
+    let name = path.name.clone();
+    let (file, bytes) = open(io, path)?;
+    sync(io, &name, file)?;
+    let bytes = bytes / BLOCK_BYTES * BLOCK_BYTES;
+    let mut content = Vec::new();
+    if bytes > CHECKPOINT_BYTES_MAX {
+        return Err(OpenError::Refused {
+            object: name,
+            problem: format!("has {bytes} bytes, more than {CHECKPOINT_BYTES_MAX}"),
+            remedy: "this is no file of Millrace: restore the journal folder".to_owned(),
+        });
+    }
+    if bytes > 0 {
+        read_file(io, &name, (file, bytes), &mut content)?;
+    }
+    Ok(FoundCopy {
+        file,
+        bytes: content,
+    })
+}
+
+/// fdatasync before reading, so that what is read now is still there after a power cut.
+fn sync(io: &mut Io, name: &str, file: FileHandle) -> Result<(), OpenError> {
+    if is(Bug::NoFlushBeforeRecovery) {
+        return Ok(());
+    }
+    must(io, name, FileOp::SyncData { file }).map(drop)
+}
+
+fn newest_copy<'a>(
+    setup: &JournalSetup,
+    copies: &'a [Result<FoundCheckpoint<'a>, CheckpointFault>; 2],
+) -> Result<&'a FoundCheckpoint<'a>, OpenError> {
+    let newest = copies
+        .iter()
+        .flatten()
+        .max_by_key(|found| found.head.number);
+    let Some(newest) = newest else {
+        let faults = copies.each_ref().map(|copy| match copy {
+            Ok(_) => String::new(),
+            Err(fault) => fault.to_string(),
+        });
+        return Err(OpenError::Refused {
+            object: format!("checkpoints of journal {}", setup.id.0),
+            problem: format!("copy A {}, copy B {}", faults[0], faults[1]),
+            remedy: "restore the journal folder; starting empty would lose every record".to_owned(),
+        });
+    };
+    for (copy, name) in copies.iter().zip(["A", "B"]) {
+        if let Err(fault) = copy {
+            log::warn!("journal {}: checkpoint copy {name} {fault}", setup.id.0);
+        }
+    }
+    if newest.head.set_id != setup.set_id {
+        return Err(OpenError::Refused {
+            object: format!("journal {}", setup.id.0),
+            problem: "belongs to another data directory".to_owned(),
+            remedy: "give the --journal-dir that belongs to this --data-dir".to_owned(),
+        });
+    }
+    Ok(newest)
+}
+
+fn open_ring(io: &mut Io, journal: JournalId, shape: RingShape) -> Result<FoundRing, OpenError> {
+    let mut files = Vec::with_capacity(shape.files as usize);
+    for index in 0..shape.files {
+        let path = ring_path(journal, index);
+        let name = path.name.clone();
+        let (file, bytes) = open(io, path)?;
+        if bytes != shape.file_bytes {
+            return Err(OpenError::Refused {
+                object: name,
+                problem: format!("has {bytes} bytes instead of {}", shape.file_bytes),
+                remedy: "restore the journal folder".to_owned(),
+            });
+        }
+        sync(io, &name, file)?;
+        files.push(file);
+    }
+    Ok(FoundRing {
+        files,
+        shape,
+        journal,
+    })
+}
+
+/// Looks at every block of the ring. Returns the last file, going forward from `start`, that holds
+/// a commit of the epoch.
+fn collect_evidence(
+    io: &mut Io,
+    ring: &FoundRing,
+    start: u32,
+    evidence: &mut Evidence,
+) -> Result<u32, OpenError> {
+    let mut bytes = Vec::new();
+    let mut last_used = start;
+    for ahead in 0..ring.shape.files {
+        let file = (start + ahead) % ring.shape.files;
+        ring.read(io, file, &mut bytes)?;
+        let before = evidence.len();
+        for (index, block) in bytes.chunks_exact(BLOCK_BYTES as usize).enumerate() {
+            if block.starts_with(&COMMIT_MAGIC) {
+                let position = index as u64 * BLOCK_BYTES;
+                evidence.look_at(block, Place { file, position });
+            }
+        }
+        if evidence.len() > before {
+            last_used = file;
+        }
+    }
+    Ok(last_used)
+}
+
+impl FoundRing {
+    fn read(&self, io: &mut Io, file: u32, out: &mut Vec<u8>) -> Result<(), OpenError> {
+        let name = ring_path(self.journal, file).name;
+        let whole = (self.files[file as usize], self.shape.file_bytes);
+        read_file(io, &name, whole, out)
+    }
+}
+
+/// The journal file that the walk is in.
+#[derive(Default)]
+struct FileReader {
+    file: Option<u32>,
+    bytes: Vec<u8>,
+}
+
+impl FileReader {
+    fn commit(
+        &mut self,
+        io: &mut Io,
+        ring: &FoundRing,
+        header: &FoundHeader,
+    ) -> Result<&[u8], OpenError> {
+        let place = header.id.place;
+        if self.file != Some(place.file) {
+            ring.read(io, place.file, &mut self.bytes)?;
+            self.file = Some(place.file);
+        }
+        let start = place.position as usize;
+        Ok(&self.bytes[start..start + header.length as usize])
+    }
+}
+
+/// Highest number of a segment file that this journal ever made.
+fn highest_listed(io: &mut Io, journal: JournalId) -> Result<u64, OpenError> {
+    let dir = Dir::Segments;
+    let reply = call_file(io, FileOp::List { dir });
+    let names = match reply {
+        Ok(FileReply::Listed(names)) => names,
+        Ok(_) => Vec::new(),
+        Err(failure) => {
+            return Err(OpenError::Io {
+                object: "segments folder".to_owned(),
+                failure,
+            });
+        }
+    };
+    let of_journal = names
+        .iter()
+        .filter_map(|(name, _)| SegmentFile::parse(name))
+        .filter(|file| file.content == Content::Records)
+        .filter(|file| file.id.0 >> 40 == u64::from(journal.0));
+    let numbers = of_journal.map(|file| file.id.0 & ((1 << 40) - 1));
+    Ok(numbers.max().unwrap_or(0))
+}

@@ -1,0 +1,289 @@
+//! Replay of commits into partitions, and the account of what rot took.
+//!
+//! A partition whose entries do not continue each other stops at the last record that does, and
+//! everything known behind it is fenced. Of the partitions without an entry behind a lost commit,
+//! those that it held are fenced at their end: by name where the commit's table or its successor's
+//! echo survived, else all of them, for nothing proves that they are whole.
+
+use super::Shard;
+use super::control::apply_registry;
+use super::error::OpenError;
+use super::lists::Slot;
+use crate::ids::{JournalId, PartitionHandle};
+use crate::io::Io;
+use crate::journal::control::Control;
+use crate::journal::format::{CommitContent, FoundEntry, Kind};
+use crate::partition::{BatchDescriptor, Fence, Partition, ReplayEntry, ReplayError};
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Sequences that were resolved and are lost.
+#[derive(Debug)]
+struct LostRange {
+    from: u64,
+    to: u64,
+    /// What they held of each partition: its end offset. `None` when nothing tells.
+    names: Option<BTreeMap<PartitionHandle, i64>>,
+}
+
+/// The state of a replay.
+#[derive(Debug)]
+pub(super) struct Replay {
+    journal: JournalId,
+    lost: Vec<LostRange>,
+    /// Sequence of the last entry seen of each partition, since the first loss.
+    last_seen: FxHashMap<PartitionHandle, u64>,
+    deleted: BTreeSet<PartitionHandle>,
+    descriptors: Vec<BatchDescriptor>,
+    crcs: Vec<u32>,
+    /// Partitions that could not go on, and the offsets that are fenced for it.
+    refused: BTreeMap<PartitionHandle, (i64, i64)>,
+}
+
+impl Replay {
+    pub(super) fn new(journal: JournalId) -> Self {
+        Self {
+            journal,
+            lost: Vec::new(),
+            last_seen: FxHashMap::default(),
+            deleted: BTreeSet::new(),
+            descriptors: Vec::new(),
+            crcs: Vec::new(),
+            refused: BTreeMap::new(),
+        }
+    }
+
+    /// Whether anything that was acknowledged is missing.
+    pub(super) fn was_damaged(&self) -> bool {
+        !self.lost.is_empty() || !self.refused.is_empty()
+    }
+
+    /// Commits `[from, to)` are lost; nothing of them is known but what their successor echoes.
+    pub(super) fn lost(&mut self, from: u64, to: u64) {
+        log::error!(
+            "journal {}: commits {from} to {} were acknowledged and are damaged",
+            self.journal.0,
+            to - 1
+        );
+        self.lost.push(LostRange {
+            from,
+            to,
+            names: None,
+        });
+    }
+
+    /// The payload of commit `sequence` is lost, its table is not.
+    pub(super) fn lost_with_names(&mut self, sequence: u64, names: &CommitContent<'_>) {
+        self.lost(sequence, sequence + 1);
+        let mut held = BTreeMap::new();
+        for found in names.entries() {
+            match found.entry.kind {
+                Kind::Append => {
+                    held.insert(found.entry.handle, found.entry.end_offset);
+                }
+                kind => log::error!(
+                    "journal {}: a {kind:?} record of partition {} is lost",
+                    self.journal.0,
+                    found.entry.handle.0
+                ),
+            }
+        }
+        if let Some(range) = self.lost.last_mut() {
+            range.names = Some(held);
+        }
+    }
+
+    /// Replays a commit whose checks hold.
+    pub(super) fn commit(
+        &mut self,
+        shard: &mut Shard,
+        io: &mut Io,
+        sequence: u64,
+        content: &CommitContent<'_>,
+    ) -> Result<(), OpenError> {
+        if let Some(range) = self.lost.last_mut()
+            && range.names.is_none()
+            && range.to == sequence
+            && range.to - range.from == 1
+        {
+            range.names = Some(content.echo().collect());
+        }
+        for found in content.entries() {
+            if found.entry.kind == Kind::Append {
+                self.append(shard, io, sequence, &found)?;
+            } else {
+                self.control(shard, sequence, &found);
+            }
+        }
+        Ok(())
+    }
+
+    fn append(
+        &mut self,
+        shard: &mut Shard,
+        io: &mut Io,
+        sequence: u64,
+        found: &FoundEntry<'_>,
+    ) -> Result<(), OpenError> {
+        let handle = found.entry.handle;
+        if self.deleted.contains(&handle) {
+            return Ok(());
+        }
+        if !self.lost.is_empty() {
+            self.last_seen.insert(handle, sequence);
+        }
+        if let Some((_, end_offset)) = self.refused.get_mut(&handle) {
+            *end_offset = found.entry.end_offset.max(*end_offset);
+            return Ok(());
+        }
+        self.descriptors.clear();
+        self.descriptors.extend(found.descriptors());
+        self.crcs.clear();
+        self.crcs.extend(found.placed_crcs());
+        let entry = ReplayEntry {
+            sequence,
+            base_offset: found.entry.base_offset,
+            end_offset: found.entry.end_offset,
+            leader_epoch: found.entry.leader_epoch,
+            file: found.entry.file,
+            generation: found.entry.generation,
+            position: found.entry.position,
+            length: found.entry.length,
+            placed: found.entry.placed_start..found.entry.placed_end,
+            placed_crcs: &self.crcs,
+            descriptors: &self.descriptors,
+            image: found.image,
+            inline: found.inline,
+            ceiling: found.entry.ceiling,
+        };
+        let mut was_tried = false;
+        loop {
+            let Some(slot) = shard.partitions.get_mut(handle) else {
+                self.refuse(handle, (0, found.entry.end_offset), "its creation is lost");
+                return Ok(());
+            };
+            match slot.partition.replay_entry(io.arena(), &entry) {
+                Ok(()) => return Ok(()),
+                Err(ReplayError::NoMemory { .. }) if !was_tried => {
+                    was_tried = true;
+                    shard.make_room(io)?;
+                }
+                Err(ReplayError::NoMemory { .. }) => return Err(OpenError::no_memory("replay")),
+                Err(ReplayError::Mismatch { problem, .. }) => {
+                    let range = (slot.partition.closed_end(), found.entry.end_offset);
+                    self.refuse(handle, range, &problem);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn control(&mut self, shard: &mut Shard, sequence: u64, found: &FoundEntry<'_>) {
+        let handle = found.entry.handle;
+        let Some(control) = Control::decode(found) else {
+            let end = end_of(shard, handle);
+            self.refuse(
+                handle,
+                (end, end),
+                "it has a control record that cannot be read",
+            );
+            return;
+        };
+        match control {
+            Control::Create(spec) => {
+                if shard.partitions.get(handle).is_none() {
+                    shard.partitions.insert(Partition::new(spec));
+                }
+            }
+            Control::Delete => {
+                shard.partitions.remove(handle);
+                shard.registry.remove(&handle);
+                self.deleted.insert(handle);
+                self.refused.remove(&handle);
+            }
+            Control::Registry { key, value } => {
+                apply_registry(&mut shard.registry, handle, &key, value.as_deref());
+            }
+            Control::Partition(control) => {
+                if self.deleted.contains(&handle) || self.refused.contains_key(&handle) {
+                    return;
+                }
+                let Some(slot) = shard.partitions.get_mut(handle) else {
+                    self.refuse(handle, (0, 0), "its creation is lost");
+                    return;
+                };
+                if let Err(error) = slot.partition.replay_control(sequence, &control) {
+                    let end = slot.partition.closed_end();
+                    self.refuse(handle, (end, end), &error.to_string());
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, handle: PartitionHandle, range: (i64, i64), problem: &str) {
+        if self.refused.insert(handle, range).is_none() {
+            log::error!(
+                "journal {}: partition {}: {problem}; what follows of it is not replayed",
+                self.journal.0,
+                handle.0
+            );
+        }
+    }
+
+    /// Fences what is lost: of partitions that could not go on, and at the ends of partitions that
+    /// a lost commit held, or may have held.
+    pub(super) fn finish(&mut self, shard: &mut Shard) {
+        for (handle, (start_offset, end_offset)) in &self.refused {
+            if let Some(slot) = shard.partitions.get_mut(*handle) {
+                self.fence(slot, *start_offset, *end_offset, true);
+            }
+        }
+        for range in &self.lost {
+            for (_, slot) in shard.partitions.iter_mut() {
+                let handle = slot.owner.handle;
+                let is_proven = |seen: &u64| *seen >= range.to;
+                if self.last_seen.get(&handle).is_some_and(is_proven)
+                    || self.refused.contains_key(&handle)
+                {
+                    continue;
+                }
+                let closed_end = slot.partition.closed_end();
+                match &range.names {
+                    None => self.fence(slot, closed_end, closed_end, false),
+                    Some(names) => {
+                        let end = names.get(&handle).copied().unwrap_or(closed_end);
+                        if end > closed_end {
+                            self.fence(slot, closed_end, end, true);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn fence(&self, slot: &mut Slot, start_offset: i64, end_offset: i64, is_known: bool) {
+        log::error!(
+            "journal {}: partition {} (topic {:02x?}, index {}): records from offset \
+             {start_offset} on {} lost; it takes no appends until the loss is accepted",
+            self.journal.0,
+            slot.owner.handle.0,
+            slot.owner.topic_id.0,
+            slot.owner.index,
+            if is_known { "are" } else { "may be" },
+        );
+        // A range without a known end still stops appends: it is at least one record long.
+        slot.partition.fence(Fence {
+            start_offset,
+            end_offset: end_offset.max(start_offset + 1),
+            stops_appends: true,
+            is_lost: false,
+        });
+    }
+}
+
+fn end_of(shard: &Shard, handle: PartitionHandle) -> i64 {
+    shard
+        .partitions
+        .get(handle)
+        .map_or(0, |slot| slot.partition.closed_end())
+}

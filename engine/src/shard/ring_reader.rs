@@ -1,0 +1,109 @@
+//! Reads whole journal files at start, in large pieces side by side. A block that the device
+//! cannot read counts as damaged, not as a reason to give up.
+
+use super::commit::JournalOp;
+use super::error::OpenError;
+use crate::io::{FileHandle, Io, IoFailure, Op, Outcome};
+use crate::limits::BLOCK_BYTES;
+
+/// Reads in flight.
+const DEPTH: usize = 8;
+/// Bytes of one read.
+const READ_BYTES: u64 = 1 << 20;
+
+/// Reads `[0, bytes)` of `file` into `out`, which is overwritten.
+pub(super) fn read_file(
+    io: &mut Io,
+    name: &str,
+    (file, bytes): (FileHandle, u64),
+    out: &mut Vec<u8>,
+) -> Result<(), OpenError> {
+    out.clear();
+    out.resize(bytes as usize, 0);
+    let step = READ_BYTES.min(bytes);
+    let mut next = 0;
+    let mut in_flight = 0;
+    let mut done = Vec::new();
+    let stopped = |failure| OpenError::Io {
+        object: name.to_owned(),
+        failure,
+    };
+    while next < bytes || in_flight > 0 {
+        while next < bytes && in_flight < DEPTH {
+            let length = step.min(bytes - next);
+            let Some(op) = read_op(io, file, next, length) else {
+                break;
+            };
+            io.submit(JournalOp::CheckpointPiece(next).token(), op);
+            next += length;
+            in_flight += 1;
+        }
+        if in_flight == 0 {
+            return Err(OpenError::no_memory(name));
+        }
+        io.wait(&mut done).map_err(stopped)?;
+        for completion in done.drain(..) {
+            let JournalOp::CheckpointPiece(position) = JournalOp::parse(completion.token.key)
+            else {
+                continue;
+            };
+            let Outcome::Read(buf, result) = completion.outcome else {
+                continue;
+            };
+            in_flight -= 1;
+            let start = position as usize;
+            let length = step.min(bytes - position) as usize;
+            match result {
+                Ok(()) => out[start..start + length].copy_from_slice(&buf[..length]),
+                Err(IoFailure::Stopped) => return Err(stopped(IoFailure::Stopped)),
+                Err(_) => {
+                    drop(buf);
+                    read_blocks(io, name, file, position, &mut out[start..start + length])?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_op(io: &mut Io, file: FileHandle, position: u64, length: u64) -> Option<Op> {
+    let mut buf = io.arena().alloc(length as usize)?;
+    // A read fills all spare room: leave exactly the wanted bytes.
+    let surplus = buf.spare() - length as usize;
+    buf.skip(surplus);
+    Some(Op::Read {
+        file,
+        position,
+        buf,
+    })
+}
+
+/// Reads block by block what could not be read in one piece.
+fn read_blocks(
+    io: &mut Io,
+    name: &str,
+    file: FileHandle,
+    from: u64,
+    out: &mut [u8],
+) -> Result<(), OpenError> {
+    for (index, block) in out.chunks_mut(BLOCK_BYTES as usize).enumerate() {
+        let position = from + index as u64 * BLOCK_BYTES;
+        let Some(op) = read_op(io, file, position, block.len() as u64) else {
+            return Err(OpenError::no_memory(name));
+        };
+        let Outcome::Read(buf, result) = io.call(op) else {
+            continue;
+        };
+        match result {
+            Ok(()) => block.copy_from_slice(&buf[..block.len()]),
+            Err(IoFailure::Stopped) => {
+                return Err(OpenError::Io {
+                    object: name.to_owned(),
+                    failure: IoFailure::Stopped,
+                });
+            }
+            Err(failure) => log::error!("{name}: the block at {position} is unreadable: {failure}"),
+        }
+    }
+    Ok(())
+}

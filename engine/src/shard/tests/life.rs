@@ -1,0 +1,87 @@
+//! The life of a shard: append, acknowledge, read, stop, start, crash.
+
+use super::harness::{Machine, batch, handle};
+use crate::partition::{Durability, ReadBound};
+
+#[test]
+fn a_durable_append_is_acknowledged_after_its_commit_and_readable_then() {
+    let mut machine = Machine::new(1);
+    machine.create(5, Durability::Disk);
+    let appended = machine.append(5, &batch(3, 500, 1)).unwrap();
+    assert_eq!((appended.base_offset, appended.end_offset), (0, 3));
+    assert!(!appended.is_acked);
+    let offsets = machine.shard().offsets(handle(5)).unwrap();
+    assert_eq!((offsets.high_watermark, offsets.log_end), (0, 3));
+    machine.settle();
+    let offsets = machine.shard().offsets(handle(5)).unwrap();
+    assert_eq!((offsets.high_watermark, offsets.durable_end), (3, 3));
+    machine.check_promises(&[5]);
+    let nothing = machine.read(5, 3, ReadBound::HighWatermark).unwrap();
+    assert_eq!(nothing.bytes, 0);
+}
+
+#[test]
+fn acknowledged_records_survive_a_power_cut() {
+    for seed in 0..20 {
+        let mut machine = Machine::new(seed);
+        machine.create(1, Durability::Disk);
+        machine.create(2, Durability::Disk);
+        for round in 0..40 {
+            machine.append_when_possible(1, &batch(2, 300 + round * 37, seed + round as u64));
+            if round % 3 == 0 {
+                machine.append_when_possible(2, &batch(1, 9000, round as u64));
+            }
+            if round % 4 == 0 {
+                machine.turn();
+            }
+        }
+        for _ in 0..seed * 3 {
+            machine.turn();
+        }
+        machine.power_cut();
+        machine.open().unwrap();
+        machine.check_promises(&[1, 2]);
+        machine.forget_unacked();
+        machine.append_when_possible(1, &batch(1, 100, 9));
+        machine.settle();
+        machine.check_promises(&[1, 2]);
+    }
+}
+
+#[test]
+fn the_ring_wraps_many_times_and_everything_stays() {
+    let mut machine = Machine::new(3);
+    machine.create(1, Durability::Disk);
+    machine.create(2, Durability::Disk);
+    for round in 0..600 {
+        machine.append_when_possible(1, &batch(4, 5000, round));
+        machine.append_when_possible(2, &batch(1, 700, round));
+        machine.turn();
+    }
+    machine.settle();
+    let counters = machine.shard().counters();
+    assert!(counters.checkpoints > 3, "{counters:?}");
+    assert!(counters.rolls >= 4, "{counters:?}");
+    machine.check_promises(&[1, 2]);
+    machine.power_cut();
+    machine.open().unwrap();
+    machine.check_promises(&[1, 2]);
+}
+
+#[test]
+fn a_clean_stop_keeps_everything_and_raises_no_epoch() {
+    let mut machine = Machine::new(4);
+    machine.create(1, Durability::Disk);
+    machine.append(1, &batch(2, 5000, 1)).unwrap();
+    machine.settle();
+    let before = machine.shard().offsets(handle(1)).unwrap();
+    machine.stop_cleanly();
+    machine.open().unwrap();
+    assert_eq!(machine.shard().offsets(handle(1)).unwrap(), before);
+    machine.check_promises(&[1]);
+    machine.power_cut();
+    machine.open().unwrap();
+    let after = machine.shard().offsets(handle(1)).unwrap();
+    assert_eq!(after.leader_epoch, before.leader_epoch + 1);
+    machine.check_promises(&[1]);
+}

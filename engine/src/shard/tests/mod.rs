@@ -1,0 +1,5 @@
+//! A shard over the simulated disk: appends, commits, checkpoints, crashes and recovery.
+
+mod harness;
+mod journal_rules;
+mod life;

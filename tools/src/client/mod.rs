@@ -1,0 +1,88 @@
+//! A small blocking Kafka client for the tools, over the server's own codec.
+//!
+//! It speaks to any Kafka broker: versions are negotiated per connection. One thread, one request
+//! at a time per connection, every wait bounded by the timeout the user gave. Errors are sentences
+//! that say what to do next, since they are read by whoever typed the command.
+
+mod cluster;
+mod connection;
+mod partitioner;
+
+pub(crate) use cluster::{Cluster, Topic};
+pub(crate) use connection::Pending;
+pub(crate) use partitioner::partition_of_key;
+
+use anyhow::{Result, bail};
+use millrace_server::protocol::ErrorCode;
+
+/// Where brokers are and how long to wait for them.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct ClientArgs {
+    /// A broker to ask first; more, separated by commas, are tried in order
+    #[arg(
+        short,
+        long,
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:9092"
+    )]
+    pub(crate) bootstrap: String,
+    /// Seconds to wait for a connection or an answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) timeout: u64,
+}
+
+/// Turns an error code of the protocol into a sentence.
+pub(crate) fn check(code: i16, object: &str, message: Option<&str>) -> Result<()> {
+    if code == 0 {
+        return Ok(());
+    }
+    let name = ErrorCode::from_code(code).map_or("unknown error", ErrorCode::name);
+    match message.filter(|message| !message.is_empty()) {
+        Some(message) => bail!("{object}: {name} ({code}): {message}"),
+        None => match remedy(code) {
+            Some(remedy) => bail!("{object}: {name} ({code}); {remedy}"),
+            None => bail!("{object}: {name} ({code})"),
+        },
+    }
+}
+
+/// Whether the same request may succeed later.
+pub(crate) fn is_retriable(code: i16) -> bool {
+    ErrorCode::from_code(code).is_some_and(ErrorCode::is_retriable)
+}
+
+const fn remedy(code: i16) -> Option<&'static str> {
+    Some(match code {
+        1 => "ask for the offsets that exist with `millrace topic describe`",
+        2 => "the broker found damage; run `millrace log verify` on its data directory",
+        3 => "create it with `millrace topic create`, or see `millrace topic list`",
+        10 => "send smaller records, or raise max.message.bytes of the topic",
+        17 => "use letters, digits, `.`, `_` and `-`, at most 249",
+        36 => "choose another name, or pass --if-not-exists",
+        38 => "Millrace keeps one copy: use replication factor 1",
+        56 => "the broker's log says which disk failed or is full",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_object_code_and_what_to_do() {
+        check(0, "topic a", None).unwrap();
+        let unknown = check(3, "topic a", None).unwrap_err().to_string();
+        assert!(unknown.starts_with("topic a: UNKNOWN_TOPIC_OR_PARTITION (3); create it"));
+        let said = check(40, "topic a", Some("bad value"))
+            .unwrap_err()
+            .to_string();
+        assert_eq!(said, "topic a: INVALID_CONFIG (40): bad value");
+        assert!(
+            check(12_345, "x", None)
+                .unwrap_err()
+                .to_string()
+                .contains("(12345)")
+        );
+    }
+}
