@@ -5,6 +5,7 @@
 //! segment -> record_batch`, and `io` below all of them. See ARCHITECTURE.md for both paths.
 
 pub mod ids;
+pub mod inspect;
 pub mod io;
 pub mod journal;
 pub mod limits;

@@ -274,7 +274,8 @@ impl Partition {
             .batches
             .range(self.closed_count..self.closed_count + count)
         {
-            segment.note_closed(batch.position, batch.base_offset, batch.max_timestamp);
+            let offsets = batch.base_offset..batch.end_offset;
+            segment.note_closed(batch.position, offsets, batch.max_timestamp);
         }
         entry.handle = self.spec.handle;
         entry.previous_sequence = self.last_sequence;

@@ -20,6 +20,8 @@ mod replay;
 mod retention;
 mod state;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod types;
 mod wire;
 mod write_back;

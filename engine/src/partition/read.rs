@@ -448,6 +448,15 @@ impl Partition {
             at = end;
         }
         let Some(start) = start else {
+            // Offsets are missing here (a crash of a relaxed class left a gap): the batch behind
+            // the gap lies further on, perhaps in memory.
+            if let Some(position) = self.log_position(read, at)
+                && let Ok(Found::InMemory(start)) = self.walk_in_memory(position, read.offset)
+            {
+                let bound = self.bound(request.bound);
+                let batches = self.take_from_memory(start, limit, bound, request, spare)?;
+                return Ok(FoundBatches::Found(batches));
+            }
             return self.need_more(read, at, at + HEADER_BYTES as u64);
         };
         let mut found = spare.take();
@@ -478,6 +487,11 @@ impl Partition {
             done += self.tail.copy_out(behind, &mut bytes[done..]);
         }
         (done == HEADER_BYTES).then(|| Header::parse(&bytes).ok())
+    }
+
+    fn log_position(&self, read: &DiskRead, in_file: u64) -> Option<u64> {
+        let number = self.segment_of_file(read.file, read.generation)?;
+        Some(self.segments[number].start + in_file)
     }
 
     /// The first batch reaches behind what was read: the rest is in memory, or more must be read.

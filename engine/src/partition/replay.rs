@@ -182,7 +182,8 @@ impl Partition {
         let created_ms = self.segments[number].created_ms;
         each_batch(entry, |batch| {
             let Some(batch) = batch else { return };
-            self.segments[number].note_closed(position, batch.base_offset, batch.max_timestamp);
+            let offsets = batch.base_offset..batch.last_offset + 1;
+            self.segments[number].note_closed(position, offsets, batch.max_timestamp);
             let sequenced = Sequenced {
                 producer_id: batch.producer_id,
                 epoch: batch.producer_epoch,

@@ -102,7 +102,7 @@ impl Partition {
         self.appended.position = self.closed.position;
         if let Some(last) = self.segments.back_mut() {
             last.end = self.closed.position;
-            last.end_offset = self.closed.offset;
+            last.end_offset = last.closed_end_offset;
         }
         self.seal();
     }

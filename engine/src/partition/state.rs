@@ -52,13 +52,13 @@ fn encode_segment(partition: &Partition, segment: &Segment, out: &mut Writer<'_>
     let (end, end_offset) = if is_sealed {
         (segment.end, segment.end_offset)
     } else {
-        (partition.closed.position, partition.closed.offset)
+        (partition.closed.position, segment.closed_end_offset)
     };
     out.u64(segment.file.0);
     out.u32(segment.generation);
     out.u8(u8::from(is_sealed));
     out.i64(segment.base_offset);
-    out.i64(end_offset.min(segment.end_offset));
+    out.i64(end_offset);
     out.i64(segment.created_ms);
     out.u64(end - segment.start);
     out.u64(segment.file_bytes);
@@ -121,6 +121,7 @@ fn decode_segment(from: &mut Reader<'_>, start: u64) -> Option<Segment> {
     });
     segment.end = start + length;
     segment.end_offset = end_offset;
+    segment.closed_end_offset = end_offset;
     segment.is_sealed = is_sealed;
     segment.roll_closed = true;
     segment.seal_closed = is_sealed;

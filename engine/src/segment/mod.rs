@@ -23,6 +23,8 @@ pub(crate) struct Segment {
     pub(crate) base_offset: i64,
     /// Offset behind the last record appended to it.
     pub(crate) end_offset: i64,
+    /// Offset behind the last record of it that went into a commit.
+    pub(crate) closed_end_offset: i64,
     pub(crate) created_ms: i64,
     /// Log position of the file's first byte.
     pub(crate) start: u64,
@@ -65,6 +67,7 @@ impl Segment {
             generation: birth.generation,
             base_offset: birth.base_offset,
             end_offset: birth.base_offset,
+            closed_end_offset: birth.base_offset,
             created_ms: birth.created_ms,
             start: birth.start,
             end: birth.start + SEGMENT_DATA_START,
@@ -131,7 +134,14 @@ impl Segment {
     }
 
     /// Notes a batch that was taken into a commit.
-    pub(crate) fn note_closed(&mut self, log_position: u64, base_offset: i64, max_timestamp: i64) {
+    pub(crate) fn note_closed(
+        &mut self,
+        log_position: u64,
+        offsets: std::ops::Range<i64>,
+        max_timestamp: i64,
+    ) {
+        let base_offset = offsets.start;
+        self.closed_end_offset = offsets.end;
         if max_timestamp > self.max_timestamp {
             self.max_timestamp = max_timestamp;
             self.max_timestamp_offset = base_offset;

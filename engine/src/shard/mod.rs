@@ -28,7 +28,7 @@ mod query;
 mod recovery;
 mod replay;
 mod resolve;
-mod ring_files;
+pub(crate) mod ring_files;
 mod ring_reader;
 #[cfg(test)]
 mod tests;

@@ -7,12 +7,12 @@ use crate::io::{Dir, FileHandle, FileOp, FilePath, FileReply, Io, IoFailure, Op,
 use crate::journal::checkpoint::Copy;
 
 /// A file of the ring.
-pub(super) fn ring_path(journal: JournalId, index: u32) -> FilePath {
+pub(crate) fn ring_path(journal: JournalId, index: u32) -> FilePath {
     FilePath::new(Dir::Journal, format!("{:04x}.{index:04}.jnl", journal.0))
 }
 
 /// A checkpoint copy.
-pub(super) fn copy_path(journal: JournalId, copy: Copy) -> FilePath {
+pub(crate) fn copy_path(journal: JournalId, copy: Copy) -> FilePath {
     let letter = match copy {
         Copy::A => 'A',
         Copy::B => 'B',

@@ -27,7 +27,8 @@ pub(crate) struct ClientArgs {
     )]
     pub(crate) bootstrap: String,
     /// Seconds to wait for a connection or an answer
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) timeout: u64,
 }
 

@@ -204,8 +204,8 @@ fn describe(args: &Describe) -> Result<()> {
                 .map_or("unknown", String::as_str);
             writeln!(
                 out,
-                "  partition {index}: leader {leader} ({address}), epoch {epoch}, log start {start}, \
-                 high watermark {end}"
+                "  partition {index}: leader {leader} ({address}), epoch {epoch}, \
+                 log start {start}, high watermark {end}"
             )?;
         }
         describe_configs(&mut cluster, topic, args.all_configs, &mut out)?;

@@ -46,7 +46,8 @@ pub(crate) struct Args {
     #[arg(long, default_value = "all", value_parser = parse_acks)]
     acks: i16,
     /// Bytes of a batch before compression
-    #[arg(long, value_name = "BYTES", default_value_t = 262_144, value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
+    #[arg(long, value_name = "BYTES", default_value_t = 262_144)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
     batch_bytes: u32,
     #[command(flatten)]
     client: ClientArgs,

@@ -30,6 +30,7 @@ const LAYERS: [Layers; 2] = [
                 "shard",
                 &["io", "journal", "partition", "record_batch", "segment"],
             ),
+            ("inspect", &["journal", "segment", "shard"]),
             (
                 "engine",
                 &[

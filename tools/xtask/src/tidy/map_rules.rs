@@ -96,7 +96,7 @@ fn check_folders(sources: &[SourceFile], documents: &[Document], findings: &mut 
         .unwrap_or_default();
     let folders: BTreeSet<&str> = sources
         .iter()
-        .filter(|file| file.path.contains("/src/"))
+        .filter(|file| file.path.contains("/src/") && !file.path.contains("/tests/"))
         .filter_map(|file| file.path.rsplit_once('/').map(|(folder, _)| folder))
         .collect();
     for folder in folders {

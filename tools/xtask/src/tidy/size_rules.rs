@@ -87,7 +87,11 @@ mod tests {
         assert_eq!(texts(&tests), Vec::<String>::new());
         assert!(texts(&"a;\n".repeat(801))[0].contains("file of 801 lines"));
         assert_eq!(
-            texts(&format!("// @generated\n{}", "a;\n".repeat(900))).len(),
+            texts(&format!(
+                "//! Written by `cargo xtask codegen`.\n{}",
+                "a;\n".repeat(900)
+            ))
+            .len(),
             0
         );
     }

@@ -30,7 +30,10 @@ impl SourceFile {
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let (code, comments) = split_code(text);
         let is_test = test_lines(path, &code);
-        let is_generated = lines.iter().take(3).any(|line| line.contains("@generated"));
+        let is_generated = lines
+            .iter()
+            .take(8)
+            .any(|line| line.contains("Written by `cargo xtask codegen`"));
         Self {
             path: path.to_owned(),
             lines,
