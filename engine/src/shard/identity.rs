@@ -4,18 +4,11 @@
 //! not fit what journal and checkpoint say of it holds nothing of ours. The base offset of the
 //! segment is not in it: files are made before the roll that decides it, and the first batch says
 //! it at the first byte behind this block.
-//!
-//! ```text
-//! magic u64 | layout u32 | generation u32 | file id u64 | handle u64 | topic id [16] | index i32
-//! | zeros up to 4092 | crc32c u32 over everything before it          (all little-endian)
-//! ```
+//! Its bytes are those of [`SegmentIdentity`].
 
 use crate::ids::{FileId, PartitionHandle, TopicId};
 use crate::limits::BLOCK_BYTES;
-
-const MAGIC: u64 = u64::from_le_bytes(*b"MLRCSEG\0");
-const LAYOUT: u32 = 1;
-const CRC_AT: usize = BLOCK_BYTES as usize - 4;
+use crate::segment::file_format::SegmentIdentity;
 
 /// Whose segment a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,55 +36,30 @@ impl Identity {
     /// The bytes of block 0.
     #[must_use]
     pub fn encode(&self) -> [u8; BLOCK_BYTES as usize] {
-        let mut block = [0; BLOCK_BYTES as usize];
-        let mut at = 0;
-        let mut put = |bytes: &[u8]| {
-            block[at..at + bytes.len()].copy_from_slice(bytes);
-            at += bytes.len();
-        };
-        put(&MAGIC.to_le_bytes());
-        put(&LAYOUT.to_le_bytes());
-        put(&self.generation.to_le_bytes());
-        put(&self.file.0.to_le_bytes());
-        put(&self.owner.handle.0.to_le_bytes());
-        put(&self.owner.topic_id.0);
-        put(&self.owner.index.to_le_bytes());
-        let crc = crc32c::crc32c(&block[..CRC_AT]);
-        block[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
-        block
+        SegmentIdentity {
+            topic_id: self.owner.topic_id,
+            index: self.owner.index,
+            handle: self.owner.handle,
+            file: self.file,
+            generation: self.generation,
+        }
+        .encode()
     }
 
     /// Reads block 0. `None` when it is no whole identity block.
     #[must_use]
     pub fn decode(block: &[u8]) -> Option<Self> {
-        let (body, crc) = block
-            .get(..BLOCK_BYTES as usize)?
-            .split_at_checked(CRC_AT)?;
-        if crc32c::crc32c(body).to_le_bytes() != crc {
-            return None;
-        }
-        let mut rest = body;
-        if u64::from_le_bytes(take(&mut rest)?) != MAGIC
-            || u32::from_le_bytes(take(&mut rest)?) != LAYOUT
-        {
-            return None;
-        }
+        let found = SegmentIdentity::decode(block)?;
         Some(Self {
-            generation: u32::from_le_bytes(take(&mut rest)?),
-            file: FileId(u64::from_le_bytes(take(&mut rest)?)),
+            file: found.file,
+            generation: found.generation,
             owner: Owner {
-                handle: PartitionHandle(u64::from_le_bytes(take(&mut rest)?)),
-                topic_id: TopicId(take(&mut rest)?),
-                index: i32::from_le_bytes(take(&mut rest)?),
+                handle: found.handle,
+                topic_id: found.topic_id,
+                index: found.index,
             },
         })
     }
-}
-
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (first, behind) = rest.split_first_chunk()?;
-    *rest = behind;
-    Some(*first)
 }
 
 #[cfg(test)]

@@ -179,6 +179,7 @@ impl Run {
     /// From start to crash or clean stop. The last life of a run ends with a clean stop.
     fn life(&mut self, may_crash: bool) -> Result<(), String> {
         self.coverage.lives += 1;
+        log::debug!("life {} after {:?}", self.coverage.lives, self.ending);
         let crash = match self.random.chance(2, 3) {
             true => Crash::PowerCut,
             false => Crash::Kill,
@@ -262,15 +263,21 @@ impl Run {
             let exported = export_journal(&mut ios[0], shard_config(index), setup);
             let exported = exported.map_err(|error| self.open_failed(index, &error))?;
             for partition in exported.partitions {
-                contents[partition.0.0 as usize % shards].partitions.push(partition);
+                contents[partition.0.0 as usize % shards]
+                    .partitions
+                    .push(partition);
             }
             for entry in exported.registry {
-                contents[usize::from(entry.1[0]) % shards].registry.push(entry);
+                contents[usize::from(entry.1[0]) % shards]
+                    .registry
+                    .push(entry);
             }
         }
         let mut journals = Vec::new();
         for (index, content) in contents.iter_mut().enumerate() {
-            content.partitions.sort_unstable_by_key(|(handle, _)| *handle);
+            content
+                .partitions
+                .sort_unstable_by_key(|(handle, _)| *handle);
             content.registry.sort_unstable();
             let setup = setup(self.next_journal + index as u16);
             let made = create_journal(&mut ios[0], &shard_config(index), &setup, content);
