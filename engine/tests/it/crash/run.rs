@@ -6,7 +6,7 @@ use millrace_engine::io::simulated::{Crash, Random, World, WorldConfig};
 use millrace_engine::io::{Awaiting, Completion, Dir, FilePath, Io};
 use millrace_engine::journal::check::JournalKey;
 use millrace_engine::journal::checkpoint::read_checkpoint;
-use millrace_engine::partition::{ReadBatches, ReadBound, ReadError, ReadRequest};
+use millrace_engine::partition::{LogOffsets, ReadBatches, ReadBound, ReadError, ReadRequest};
 use millrace_engine::record_batch::Header;
 use millrace_engine::shard::{
     Event, JournalSetup, OpenError, Read, Shard, ShardConfig, ShardContent, ShardCounters,
@@ -370,9 +370,7 @@ impl Run {
                 .shard
                 .configure_partition(handle, config);
             configured.map_err(|error| format!("{handle:?}: {error}"))?;
-            let offsets = self.node_of(handle).shard.offsets(handle);
-            let offsets = offsets.ok_or_else(|| format!("{handle:?} has no offsets"))?;
-            let found = self.read_from(handle, offsets.log_start, offsets.high_watermark)?;
+            let (offsets, found) = self.read_whole(handle)?;
             let log = self.oracle.logs.get_mut(&handle);
             log.ok_or("checked above".to_owned())?
                 .check_recovered(ending, &offsets, &found)
@@ -380,6 +378,25 @@ impl Run {
         }
         self.is_checked = true;
         Ok(())
+    }
+
+    /// The offsets of a log and all its batches. Retention may cut it meanwhile: once more then.
+    fn read_whole(
+        &mut self,
+        handle: PartitionHandle,
+    ) -> Result<(LogOffsets, Vec<(i64, Vec<u8>)>), Halt> {
+        loop {
+            let offsets = self.offsets_of(handle)?;
+            let found = self.read_from(handle, offsets.log_start, offsets.high_watermark);
+            if self.offsets_of(handle)?.log_start == offsets.log_start {
+                return Ok((offsets, found?));
+            }
+        }
+    }
+
+    pub(super) fn offsets_of(&mut self, handle: PartitionHandle) -> Result<LogOffsets, Halt> {
+        let offsets = self.node_of(handle).shard.offsets(handle);
+        offsets.ok_or_else(|| Halt::Wrong(format!("{handle:?} has no offsets")))
     }
 
     pub(super) fn node_of(&mut self, handle: PartitionHandle) -> &mut Node {
@@ -434,7 +451,10 @@ impl Run {
         let node = self.node_of(handle);
         let problem = |error: ReadError| Halt::Wrong(format!("{handle:?} at {offset}: {error}"));
         match node.shard.read(&mut node.io, handle, request, ticket) {
-            Ok(Read::Ready(batches)) => return Ok(batches),
+            Ok(Read::Ready(batches)) => {
+                self.oracle.asked.remove(&ticket.0);
+                return Ok(batches);
+            }
             Ok(Read::Pending) => {}
             Err(_) if self.world.is_crashed() => return Err(Halt::Crashed),
             Err(error) => return Err(problem(error)),
