@@ -292,6 +292,12 @@ impl IoFailure {
         matches!(self, Self::Os(libc::EINTR | libc::EAGAIN | libc::ECANCELED))
     }
 
+    /// Somebody else listens there.
+    #[must_use]
+    pub const fn is_address_in_use(self) -> bool {
+        matches!(self, Self::Os(libc::EADDRINUSE))
+    }
+
     /// There is no such file.
     #[must_use]
     pub const fn is_not_found(self) -> bool {

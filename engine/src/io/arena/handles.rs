@@ -109,6 +109,12 @@ impl ArenaBuf {
         self.move_start(bytes);
     }
 
+    /// Gives up spare room beyond `bytes`, so that a receive brings at most that many.
+    pub fn limit_spare(&mut self, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.room = self.room.min(self.filled.saturating_add(bytes));
+    }
+
     /// Takes the first `bytes` of the filled part as a buffer of its own (full, no spare room).
     ///
     /// # Panics

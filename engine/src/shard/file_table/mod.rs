@@ -124,6 +124,8 @@ struct Entry {
     file: SegmentFile,
     state: State,
     uses: u32,
+    /// Size when it was opened, 0 for a file that was made here.
+    bytes_at_open: u64,
     is_retired: bool,
     waiters: Vec<u64>,
     /// Neighbours in the list of idle open files, oldest first.
@@ -167,6 +169,13 @@ impl FileTable {
     #[must_use]
     pub const fn open_files(&self) -> usize {
         self.open
+    }
+
+    /// Size of an open file when it was opened; 0 for one that was made or is not open.
+    #[must_use]
+    pub fn bytes_at_open(&self, file: SegmentFile) -> u64 {
+        let slot = self.by_file.get(&file);
+        slot.map_or(0, |&slot| self.entries[slot as usize].bytes_at_open)
     }
 
     /// Asks for `file`. `waiter` (a key of [`LogKind`]) comes back in `Opened` if it is not open.
@@ -256,7 +265,8 @@ impl FileTable {
         let entry = &mut self.entries[slot as usize];
         let file = entry.file;
         let mut waiters = std::mem::take(&mut entry.waiters);
-        if let Ok((handle, _)) = result {
+        if let Ok((handle, bytes)) = result {
+            entry.bytes_at_open = bytes;
             entry.state = State::Open(handle);
             entry.uses = u32::try_from(waiters.len()).expect("fewer waiters than operations");
         }
@@ -302,6 +312,7 @@ impl FileTable {
                 file,
                 state,
                 uses: 0,
+                bytes_at_open: 0,
                 is_retired: false,
                 waiters: Vec::new(),
                 older: NONE,
@@ -317,6 +328,7 @@ impl FileTable {
     fn remove(&mut self, slot: u32) {
         let entry = &mut self.entries[slot as usize];
         entry.uses = 0;
+        entry.bytes_at_open = 0;
         entry.is_retired = false;
         debug_assert!(entry.waiters.is_empty(), "a waiter would be forgotten");
         self.by_file.remove(&entry.file);

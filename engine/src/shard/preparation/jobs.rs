@@ -163,8 +163,8 @@ impl Preparation {
         let file = SegmentFile::records(job.file);
         let waiter = LogKind::Prepare.key(u64::from(index));
         if let Want::Ready(handle) = table.want(io, file, waiter) {
-            // A file that was found is opened by this sequence: nobody else knows of it.
-            self.opened(io, index, handle, 0);
+            // Somebody opened it before, a reader perhaps: it holds more than nothing.
+            self.opened(io, index, handle, table.bytes_at_open(file));
         }
     }
 

@@ -572,7 +572,8 @@ impl Preparation {
     }
 }
 
-pub(super) fn call_file(io: &mut Io, op: FileOp) -> Result<FileReply, IoFailure> {
+/// Runs one file operation to its end: start-up and shutdown only.
+pub(crate) fn call_file(io: &mut Io, op: FileOp) -> Result<FileReply, IoFailure> {
     match io.call(Op::File(op)) {
         Outcome::File(reply) => reply,
         other => unreachable!("a file operation was answered by {other:?}"),

@@ -262,6 +262,12 @@ fn segment_handle(segments: &[NewSegment], segment: &NewSegment) -> u64 {
 
 #[test]
 fn a_found_file_with_our_identity_keeps_its_records() {
+    for is_open in [false, true] {
+        find_file_with_records(is_open);
+    }
+}
+
+fn find_file_with_records(is_open: bool) {
     let mut f = on_disk(1 << 30);
     let segment = f.made(5, MIB);
     let file = SegmentFile::records(segment.file);
@@ -280,6 +286,12 @@ fn a_found_file_with_our_identity_keeps_its_records() {
     });
     assert!(matches!(outcome, Outcome::Write(_, Ok(()))));
     let mut f = f.power_cut();
+    if is_open {
+        // A reader has the file open when its partition asks for space.
+        let key = LogKind::ColdRead.key(0);
+        assert_eq!(f.table.want(&mut f.io, file, key), Want::Opening);
+        f.settle();
+    }
     f.want(5, &segment, 0, 2 * MIB);
     f.settle();
     assert_eq!(f.prepared, [(segment.file, MIB)], "no more than its size");

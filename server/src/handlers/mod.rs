@@ -1,0 +1,101 @@
+//! The dispatch table: every API the broker serves, its versions and its handler. The only list
+//! of APIs; ApiVersions answers from it.
+
+pub mod alter_configs;
+pub mod api_versions;
+pub mod create_partitions;
+pub mod create_topics;
+pub mod delete_records;
+pub mod delete_topics;
+pub mod describe_cluster;
+pub mod describe_configs;
+pub mod fetch;
+pub mod incremental_alter_configs;
+pub mod init_producer_id;
+pub mod list_offsets;
+pub mod metadata;
+pub mod offset_for_leader_epoch;
+pub mod produce;
+pub mod question;
+
+use crate::broker::BrokerShard;
+use crate::protocol::ApiKey;
+use crate::request::{Refusal, Request};
+
+/// An API that is served.
+#[derive(Debug)]
+pub struct Api {
+    /// Its key.
+    pub key: ApiKey,
+    /// First version that is handled.
+    pub min: i16,
+    /// First version that ApiVersions lists.
+    pub listed_min: i16,
+    /// Last version.
+    pub max: i16,
+    /// What handles it.
+    pub handler: fn(&mut BrokerShard, &Request<'_>) -> Result<(), Refusal>,
+}
+
+macro_rules! api {
+    ($key:ident, $min:tt..=$max:tt, $handler:path) => {
+        api!($key, $min..=$max, $min, $handler)
+    };
+    ($key:ident, $min:tt..=$max:tt, $listed_min:tt, $handler:path) => {
+        Api {
+            key: ApiKey::$key,
+            min: $min,
+            listed_min: $listed_min,
+            max: $max,
+            handler: $handler,
+        }
+    };
+}
+
+/// All APIs, by key.
+pub static APIS: &[Api] = &[
+    // KAFKA: Produce is listed from version 0, or some clients misread the whole list.
+    api!(Produce, 3..=11, 0, produce::handle),
+    api!(Fetch, 4..=12, fetch::handle),
+    api!(ListOffsets, 1..=7, list_offsets::handle),
+    api!(Metadata, 0..=12, metadata::handle),
+    api!(ApiVersions, 0..=4, api_versions::handle),
+    api!(CreateTopics, 0..=7, create_topics::handle),
+    api!(DeleteTopics, 1..=6, delete_topics::handle),
+    api!(DeleteRecords, 0..=2, delete_records::handle),
+    api!(InitProducerId, 0..=4, init_producer_id::handle),
+    api!(OffsetForLeaderEpoch, 2..=4, offset_for_leader_epoch::handle),
+    api!(DescribeConfigs, 1..=4, describe_configs::handle),
+    api!(AlterConfigs, 0..=2, alter_configs::handle),
+    api!(CreatePartitions, 0..=3, create_partitions::handle),
+    api!(
+        IncrementalAlterConfigs,
+        0..=1,
+        incremental_alter_configs::handle
+    ),
+    api!(DescribeCluster, 0..=1, describe_cluster::handle),
+];
+
+/// The API with this key, if it is served in this version.
+#[must_use]
+pub fn api(key: ApiKey, version: i16) -> Option<&'static Api> {
+    let index = APIS.binary_search_by_key(&key, |api| api.key).ok()?;
+    let api = &APIS[index];
+    (version >= api.min && version <= api.max).then_some(api)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_the_codec_knows_every_version() {
+        assert!(APIS.is_sorted_by(|a, b| a.key < b.key));
+        for api in APIS {
+            let (min, max) = api.key.versions();
+            assert!(min <= api.min && api.max <= max, "{:?}", api.key);
+        }
+        assert!(super::api(ApiKey::Produce, 2).is_none());
+        assert!(super::api(ApiKey::Metadata, 0).is_some());
+    }
+}

@@ -1,0 +1,83 @@
+//! What shards tell each other. Record bytes travel by reference, so a hop copies them at most
+//! once: into the owner's log.
+
+use crate::handlers::fetch::part::{FetchPart, PartReport};
+use crate::handlers::question::{Answer, Asked};
+use crate::net::FrameBytes;
+use crate::protocol::ErrorCode;
+use crate::topics::catalog::{Catalog, Node};
+use crate::topics::controller::{Change, Job, JobReply};
+use millrace_engine::ids::{PartitionHandle, Ticket, TopicId};
+use millrace_engine::io::op::DetachedSocket;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// One piece of mail. The sender is known from the mailbox.
+#[derive(Debug)]
+pub enum Mail {
+    /// A connection that the acceptor gives to this shard.
+    Socket(DetachedSocket, IpAddr),
+    /// To the acceptor: connections of these addresses were closed.
+    Closed(Vec<IpAddr>),
+    /// To the controller, once per start: this shard recovered and listens.
+    Hello(Box<Hello>),
+    /// The newest catalog; answered with `CatalogHeld`.
+    Catalog(Arc<Catalog>),
+    /// To the controller: the sender uses the catalog of this version.
+    CatalogHeld(u64),
+    /// To the owner of a partition: append.
+    Produce(HopProduce),
+    /// What became of it.
+    Produced(Ticket, Result<Produced, ErrorCode>),
+    /// To the owner of some partitions: read them, and again when they grow.
+    Fetch(Box<FetchPart>),
+    /// What was read, for the sender's fetch request.
+    Fetched(Box<PartReport>),
+    /// The fetch request with this key is answered: forget its part.
+    FetchOver(u64),
+    /// To the owner of some partitions: answer these questions for the sender's request.
+    Ask(u64, Vec<Asked>),
+    /// The answers, each with its place in the request.
+    Answers(u64, Vec<(u32, Answer)>),
+    /// To the controller: change topics; the number is the sender's name for it.
+    Job(u64, Box<Job>),
+    /// The job is done and every shard holds the change.
+    JobDone(u64, Box<JobReply>),
+    /// From the controller: create and delete partitions.
+    Change(Box<Change>),
+    /// Done; these could not be created.
+    Changed(Vec<(PartitionHandle, ErrorCode)>),
+    /// A shard could not start: everyone stops.
+    Stop,
+}
+
+/// What a shard found when it started.
+#[derive(Debug)]
+pub struct Hello {
+    /// Its partitions.
+    pub partitions: Vec<(PartitionHandle, TopicId, i32)>,
+    /// The node that its listener is, if it has one.
+    pub node: Option<Node>,
+}
+
+/// An append on its way to its owner.
+#[derive(Debug)]
+pub struct HopProduce {
+    /// The sender's name for it.
+    pub ticket: Ticket,
+    /// Which partition.
+    pub handle: PartitionHandle,
+    /// One checked batch.
+    pub bytes: FrameBytes,
+    /// Answer when it is acknowledged; otherwise as soon as it is appended.
+    pub is_acked: bool,
+}
+
+/// A finished append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Produced {
+    /// Offset of the first record.
+    pub base_offset: i64,
+    /// The partition's log start.
+    pub log_start: i64,
+}
