@@ -1,13 +1,11 @@
-//! Block 0 of a segment file: who the file belongs to since its latest reuse.
+//! Whose segment a file becomes, and block 0 that says so on disk.
 //!
-//! It is on stable storage before any record is written to the file, so a file whose identity does
-//! not fit what journal and checkpoint say of it holds nothing of ours. The base offset of the
-//! segment is not in it: files are made before the roll that decides it, and the first batch says
-//! it at the first byte behind this block.
-//! Its bytes are those of [`SegmentIdentity`].
+//! Preparation writes an identity before it reports any space, and nobody writes it again: no
+//! record lies in a file that names another owner, and no torn write can touch the block while
+//! records depend on it. Files are made before the roll that decides offset and time, so the
+//! identity holds neither.
 
 use crate::ids::{FileId, PartitionHandle, TopicId};
-use crate::limits::BLOCK_BYTES;
 use crate::segment::file_format::SegmentIdentity;
 
 /// Whose segment a file is.
@@ -21,44 +19,23 @@ pub struct Owner {
     pub index: i32,
 }
 
-/// What block 0 of a segment file says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The file it lies in.
-    pub file: FileId,
-    /// How often the file was reused.
-    pub generation: u32,
-    /// The partition.
-    pub owner: Owner,
-}
-
-impl Identity {
-    /// The bytes of block 0.
+impl Owner {
+    /// The identity of a file of this owner.
     #[must_use]
-    pub fn encode(&self) -> [u8; BLOCK_BYTES as usize] {
+    pub const fn identity(&self, file: FileId, generation: u32) -> SegmentIdentity {
         SegmentIdentity {
-            topic_id: self.owner.topic_id,
-            index: self.owner.index,
-            handle: self.owner.handle,
-            file: self.file,
-            generation: self.generation,
+            topic_id: self.topic_id,
+            index: self.index,
+            handle: self.handle,
+            file,
+            generation,
         }
-        .encode()
     }
 
-    /// Reads block 0. `None` when it is no whole identity block.
+    /// Whether block 0 of a file says that it is this owner's `generation` of `file`.
     #[must_use]
-    pub fn decode(block: &[u8]) -> Option<Self> {
-        let found = SegmentIdentity::decode(block)?;
-        Some(Self {
-            file: found.file,
-            generation: found.generation,
-            owner: Owner {
-                handle: found.handle,
-                topic_id: found.topic_id,
-                index: found.index,
-            },
-        })
+    pub fn owns(&self, file: FileId, generation: u32, block: &[u8]) -> bool {
+        SegmentIdentity::decode(block) == Some(self.identity(file, generation))
     }
 }
 
@@ -66,36 +43,19 @@ impl Identity {
 mod tests {
     use super::*;
 
-    fn identity() -> Identity {
-        Identity {
-            file: FileId(0x0003_0000_0000_0007),
-            generation: 9,
-            owner: Owner {
-                handle: PartitionHandle(41),
-                topic_id: TopicId([7; 16]),
-                index: 3,
-            },
-        }
-    }
-
     #[test]
-    fn an_identity_is_read_back() {
-        assert_eq!(Identity::decode(&identity().encode()), Some(identity()));
-    }
-
-    #[test]
-    fn any_flipped_bit_makes_an_identity_unreadable() {
-        for bit in 0..BLOCK_BYTES as usize * 8 {
-            let mut block = identity().encode();
-            block[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(Identity::decode(&block), None, "bit {bit}");
-        }
-    }
-
-    #[test]
-    fn zeros_and_short_blocks_are_no_identity() {
-        assert_eq!(Identity::decode(&[0; BLOCK_BYTES as usize]), None);
-        assert_eq!(Identity::decode(&identity().encode()[..4095]), None);
-        assert_eq!(Identity::decode(&[]), None);
+    fn an_owner_knows_its_files() {
+        let owner = Owner {
+            handle: PartitionHandle(41),
+            topic_id: TopicId([7; 16]),
+            index: 3,
+        };
+        let identity = owner.identity(FileId(5), 2);
+        assert!(owner.owns(FileId(5), 2, &identity.encode()));
+        assert!(!owner.owns(FileId(5), 3, &identity.encode()));
+        assert!(!owner.owns(FileId(6), 2, &identity.encode()));
+        let other = Owner { index: 4, ..owner };
+        assert!(!other.owns(FileId(5), 2, &identity.encode()));
+        assert!(!owner.owns(FileId(5), 2, &[0; 4096]));
     }
 }
