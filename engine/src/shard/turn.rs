@@ -21,6 +21,8 @@ const EVICT_ABOVE_PERCENT: usize = 75;
 const EVICT_TO_PERCENT: usize = 70;
 /// Partitions that one turn of eviction looks at.
 const EVICT_PER_TURN: u32 = 256;
+/// Bytes of a partition's control record in a commit, at most.
+const PARTITION_CONTROL_BYTES_MAX: usize = 64;
 
 impl Shard {
     /// Closes a commit if there is something to commit and room in the window, plans write-back,
@@ -233,6 +235,9 @@ impl Shard {
             let handle = slot.owner.handle;
             loop {
                 let room = self.journal.room();
+                if room < PARTITION_CONTROL_BYTES_MAX {
+                    break;
+                }
                 let closed = slot.partition.close_next(sequence, room, &mut self.entry);
                 match closed {
                     None => break,
@@ -245,7 +250,8 @@ impl Shard {
                     }
                 }
             }
-            if slot.partition.close_deadline_ns() == Some(0) {
+            let deadline_ns = slot.partition.close_deadline_ns();
+            if deadline_ns.is_some_and(|deadline_ns| deadline_ns <= self.now.ns) {
                 // It has more than fits: first in line for the next commit.
                 self.lists.unpop_pending(&mut self.partitions, number);
                 return;
