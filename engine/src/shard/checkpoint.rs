@@ -404,6 +404,9 @@ impl Shard {
         checkpointing.placed_bytes_then = self.counters.placed_bytes;
         checkpointing.builder.clear();
         for (_, slot) in self.partitions.iter_mut() {
+            if slot.is_delete_closed {
+                continue;
+            }
             checkpointing.builder.partition(slot.owner.handle, |out| {
                 slot.partition.begin_checkpoint(out)
             });

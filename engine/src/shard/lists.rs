@@ -24,6 +24,8 @@ pub(super) struct Slot {
     pub(super) unwritten_bytes: u64,
     /// Its deletion waits to be durable: gone for callers, not for write-back.
     pub(super) is_deleted: bool,
+    /// Its deletion is in a commit: a checkpoint that begins behind that one must not name it.
+    pub(super) is_delete_closed: bool,
     /// `Advanced` is wanted.
     pub(super) is_watched: bool,
     /// A read of the tail block is under way.
@@ -60,6 +62,7 @@ impl Partitions {
             unprepared_bytes: 0,
             unwritten_bytes: 0,
             is_deleted: false,
+            is_delete_closed: false,
             is_watched: false,
             is_tail_loading: false,
             deadline_ns: 0,

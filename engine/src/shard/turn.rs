@@ -8,6 +8,7 @@
 use super::token::LogKind;
 use super::{Life, Shard};
 use crate::io::Io;
+use crate::journal::control::Control;
 use crate::journal::ring::Use;
 use crate::limits::{COMMITS_IN_FLIGHT_MAX, WRITE_BYTES_MAX};
 use crate::partition::{Closed, Durability, Now, PlacingRule, WriteBackNeed};
@@ -216,6 +217,11 @@ impl Shard {
             let Some(waiting) = self.controls.pop_front() else {
                 return;
             };
+            if matches!(waiting.control, Control::Delete)
+                && let Some(slot) = self.partitions.get_mut(waiting.handle)
+            {
+                slot.is_delete_closed = true;
+            }
             self.journal
                 .push_control(waiting.handle, &waiting.control, waiting.ticket);
         }

@@ -194,7 +194,7 @@ pub struct WorldCounters {
     pub blocks_garbage: u64,
     /// Folder changes that a power cut took back.
     pub names_lost: u64,
-    /// Faults of the disk, scripted and drawn.
+    /// Faults of the disk, scripted and drawn; stalls are none.
     pub disk_faults: u64,
     /// Operations refused because the disk was full.
     pub disk_full: u64,

@@ -589,7 +589,7 @@ impl Inner {
         let fault = self
             .scripted_fault(shard, op)
             .or_else(|| self.random_fault(op))?;
-        self.counters.disk_faults += 1;
+        self.counters.disk_faults += u64::from(!matches!(fault, DiskFault::Stall(_)));
         Some(fault)
     }
 

@@ -117,6 +117,8 @@ pub(super) struct Run {
     pub(super) next_handle: u64,
     pub(super) batches_made: u64,
     ending: Ending,
+    /// Faults that the disk showed before this life.
+    faults_before: u64,
     /// Recovery was compared with the account; what the shards show from here on counts.
     is_checked: bool,
     reads: BTreeMap<u64, Result<ReadBatches, ReadError>>,
@@ -154,6 +156,7 @@ impl Run {
             next_handle: 1,
             batches_made: 0,
             ending: Ending::Crashed(Crash::Kill),
+            faults_before: 0,
             is_checked: false,
             reads: BTreeMap::new(),
             done: Vec::new(),
@@ -184,6 +187,10 @@ impl Run {
             true => Crash::PowerCut,
             false => Crash::Kill,
         };
+        if self.random.chance(3, 4) || !may_crash {
+            self.heal_disk();
+        }
+        self.faults_before = self.world.counters().disk_faults;
         let shards = self.shards_wanted();
         let mut ios = self.world.restart(shards.max(self.journals.len()));
         self.world.crash_never();
@@ -294,7 +301,9 @@ impl Run {
     }
 
     fn open_failed(&self, index: usize, error: &OpenError) -> Halt {
-        match self.world.is_crashed() {
+        // A start on a disk that fails may be refused, and is tried again on a better day.
+        let is_faulty = self.world.counters().disk_faults > self.faults_before;
+        match self.world.is_crashed() || is_faulty {
             true => Halt::Crashed,
             false => Halt::Wrong(format!("shard {index} does not open: {error}")),
         }
@@ -528,7 +537,7 @@ impl Run {
                 self.reads.insert(ticket.0, result);
             }
             Event::FailStopped(reason) => {
-                if self.world.counters().disk_faults == 0 {
+                if self.world.counters().disk_faults == self.faults_before {
                     return Err(Halt::Wrong(format!(
                         "fail-stop on an honest disk: {reason}"
                     )));

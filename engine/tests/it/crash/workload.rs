@@ -15,7 +15,9 @@ const RECENT: usize = 5;
 impl Run {
     /// Does about `actions` things, with turns and events in between.
     pub(super) fn work(&mut self, actions: u32) -> Result<(), Halt> {
-        self.draw_faults();
+        if self.random.chance(1, 2) {
+            self.draw_faults();
+        }
         for _ in 0..actions {
             for _ in 0..1 + self.random.below(4) {
                 self.act()?;
@@ -33,10 +35,16 @@ impl Run {
 
     /// One life in sixteen has a disk that fails now and then.
     fn draw_faults(&mut self) {
-        let is_faulty = self.random.chance(1, 16);
-        let rate = if is_faulty { 2_000 } else { 0 };
-        let is_interrupting = self.random.chance(1, 8);
-        let interruptions = if is_interrupting { 10_000 } else { 0 };
+        let rate = if self.random.chance(1, 16) { 2_000 } else { 0 };
+        let interruptions = if self.random.chance(1, 8) { 10_000 } else { 0 };
+        self.set_faults(rate, interruptions);
+    }
+
+    pub(super) fn heal_disk(&mut self) {
+        self.set_faults(0, 0);
+    }
+
+    fn set_faults(&mut self, rate: u32, interruptions: u32) {
         self.world.configure(|config| {
             config.disk.write_error_per_million = rate;
             config.disk.short_write_per_million = rate;
