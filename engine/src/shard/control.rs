@@ -67,6 +67,8 @@ impl Shard {
         let Some(mut slot) = self.partitions.remove(handle) else {
             return;
         };
+        // What other partitions were just acknowledged does not fail with this one.
+        self.tell_acks();
         slot.partition.fail(&mut self.acks);
         self.events
             .extend(self.acks.appends.drain(..).map(Event::AppendFailed));

@@ -121,7 +121,7 @@ impl Shard {
         self.events.extend(tickets.map(Event::ControlDone));
     }
 
-    fn tell_acks(&mut self) {
+    pub(super) fn tell_acks(&mut self) {
         self.events
             .extend(self.acks.appends.drain(..).map(Event::AppendAcked));
         self.events

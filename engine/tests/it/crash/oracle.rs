@@ -30,8 +30,20 @@ pub(super) struct Sent {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Producer {
     pub(super) next_sequence: i32,
-    /// Its batches, oldest first: base sequence, base offset, bytes.
-    pub(super) recent: VecDeque<(i32, i64, Rc<Vec<u8>>)>,
+    /// Its batches, oldest first.
+    pub(super) recent: VecDeque<Recent>,
+}
+
+/// A batch that a client may have to send again.
+#[derive(Clone, Debug)]
+pub(super) struct Recent {
+    pub(super) base_sequence: i32,
+    pub(super) base_offset: i64,
+    pub(super) end_offset: i64,
+    pub(super) bytes: Rc<Vec<u8>>,
+    pub(super) is_answered: bool,
+    /// It was sent to an earlier process that did not answer, and not again since.
+    pub(super) is_orphan: bool,
 }
 
 /// One partition's account.
@@ -238,15 +250,28 @@ impl Log {
         Ok(found.len())
     }
 
+    fn answered(&mut self, end_offset: i64) {
+        let recent = self
+            .producers
+            .values_mut()
+            .flat_map(|producer| &mut producer.recent);
+        for recent in recent.filter(|recent| recent.end_offset == end_offset) {
+            recent.is_answered = true;
+        }
+    }
+
     /// Sequences above the last surviving one of each producer were lost with their batches.
     fn forget_lost_sequences(&mut self) {
         let end = self.log_end();
         for producer in self.producers.values_mut() {
-            while let Some((base_sequence, base_offset, _)) = producer.recent.back()
-                && *base_offset >= end
+            while let Some(recent) = producer.recent.back()
+                && recent.base_offset >= end
             {
-                producer.next_sequence = *base_sequence;
+                producer.next_sequence = recent.base_sequence;
                 producer.recent.pop_back();
+            }
+            for recent in &mut producer.recent {
+                recent.is_orphan = !recent.is_answered;
             }
         }
     }
@@ -276,6 +301,7 @@ impl Oracle {
                 self.acked_batches += 1;
                 if let Some(log) = self.logs.get_mut(&handle) {
                     log.exposed_end = log.exposed_end.max(end_offset);
+                    log.answered(end_offset);
                 }
             }
             Asked::Create(handle) => {

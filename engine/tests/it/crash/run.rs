@@ -527,6 +527,7 @@ impl Run {
                 }
                 let asked = self.oracle.asked.remove(&ticket.0);
                 let asked = asked.ok_or_else(|| format!("{ticket:?} was answered before"))?;
+                log::debug!("{ticket:?} is answered: {asked:?}");
                 self.oracle.acked(asked);
             }
             Event::AppendFailed(ticket) | Event::ControlFailed(ticket) => {

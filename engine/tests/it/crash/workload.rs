@@ -1,6 +1,6 @@
 //! What clients do between two crashes.
 
-use super::oracle::{Asked, Log, Sent, config};
+use super::oracle::{Asked, Log, Recent, Sent, config};
 use super::run::{Halt, Run};
 use millrace_engine::ids::{PartitionHandle, TopicId};
 use millrace_engine::partition::{AppendError, Appended, BatchBytes, Durability, PartitionSpec};
@@ -9,8 +9,8 @@ use millrace_engine::record_batch::builder::{self, BatchBuilder};
 use millrace_engine::shard::ControlError;
 use std::rc::Rc;
 
-/// Batches that a producer's client remembers and might send again.
-const RECENT: usize = 5;
+/// Batches without an answer that an idempotent client has at most.
+const UNANSWERED_MAX: usize = 5;
 
 impl Run {
     /// Does about `actions` things, with turns and events in between.
@@ -234,14 +234,22 @@ impl Run {
         };
         let records = 1 + self.random.below(4) as usize;
         let value_bytes = self.random.within(&bytes) as usize / records;
-        let log = &self.oracle.logs[&handle];
-        let producer = producer_id.map(|id| {
-            let next = log
-                .producers
-                .get(&id)
-                .map_or(0, |producer| producer.next_sequence);
-            (id, next)
-        });
+        let log = self.oracle.logs.get_mut(&handle);
+        let producers = &mut log.ok_or_else(|| "picked from it".to_owned())?.producers;
+        let mut producer = None;
+        if let Some(id) = producer_id {
+            let known = producers.entry(id).or_default();
+            // A client first sends again what an earlier process left without an answer.
+            if let Some(orphan) = known.recent.iter_mut().find(|recent| recent.is_orphan) {
+                orphan.is_orphan = false;
+                let (base_offset, bytes) = (orphan.base_offset, Rc::clone(&orphan.bytes));
+                return self.repeat(handle, base_offset, &bytes);
+            }
+            let unanswered = known.recent.iter().filter(|recent| !recent.is_answered);
+            if unanswered.count() < UNANSWERED_MAX {
+                producer = Some((id, known.next_sequence));
+            }
+        }
         let bytes = Rc::new(self.make_batch(producer, records, value_bytes));
         let Some((appended, epoch)) = self.append(handle, &bytes)? else {
             return Ok(());
@@ -276,9 +284,14 @@ impl Run {
         if let (Some((id, sequence)), Some(log)) = (producer, self.oracle.logs.get_mut(&handle)) {
             let producer = log.producers.entry(id).or_default();
             producer.next_sequence = sequence + records as i32;
-            producer
-                .recent
-                .push_back((sequence, appended.base_offset, bytes));
+            producer.recent.push_back(Recent {
+                base_sequence: sequence,
+                base_offset: appended.base_offset,
+                end_offset: appended.end_offset,
+                bytes,
+                is_answered: appended.is_acked,
+                is_orphan: false,
+            });
         }
         Ok(())
     }
@@ -288,14 +301,28 @@ impl Run {
         let log = &self.oracle.logs[&handle];
         let mut recent = Vec::new();
         for producer in log.producers.values() {
-            recent.extend(producer.recent.iter().rev().take(RECENT).cloned());
+            let unanswered = producer.recent.iter().filter(|recent| !recent.is_answered);
+            recent.extend(unanswered.chain(producer.recent.back()).cloned());
         }
         if recent.is_empty() {
             return Ok(());
         }
         let nth = self.random.below(recent.len() as u64) as usize;
-        let (_, base_offset, bytes) = recent.swap_remove(nth);
-        let Some((appended, _)) = self.append(handle, &bytes)? else {
+        let Recent {
+            base_offset, bytes, ..
+        } = recent.swap_remove(nth);
+        self.repeat(handle, base_offset, &bytes)
+    }
+
+    /// Sends a batch that is there already.
+    fn repeat(
+        &mut self,
+        handle: PartitionHandle,
+        base_offset: i64,
+        bytes: &[u8],
+    ) -> Result<(), Halt> {
+        log::debug!("{handle:?} gets the batch of {base_offset} again");
+        let Some((appended, _)) = self.append(handle, bytes)? else {
             return Ok(());
         };
         self.coverage.duplicates += 1;
@@ -340,7 +367,7 @@ impl Run {
         let appended = node.shard.append(&mut node.io, handle, batch, ticket);
         match appended {
             Ok(appended) => {
-                log::debug!("{handle:?} takes {} bytes: {appended:?}", bytes.len());
+                log::debug!("{handle:?} {ticket:?} takes {} bytes: {appended:?}", bytes.len());
                 let asked = Asked::Append {
                     handle,
                     end_offset: appended.end_offset,
