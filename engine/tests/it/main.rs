@@ -1,5 +1,3 @@
 //! Tests of the engine through its public interface, in one binary.
 
 mod conformance;
-
-mod crash;
