@@ -186,23 +186,12 @@ impl Shard {
             step = match step {
                 Step::Commit(header) => {
                     let bytes = reader.commit(io, ring, &header)?;
-                    match header.content(bytes) {
-                        Ok(content) => {
-                            walk.accept(&header);
-                            replay.commit(self, io, header.id.sequence, &content)?;
-                            walk.step()
-                        }
-                        Err(_) => {
-                            let lost = walk.content_is_damaged(&header);
-                            if let Some(names) = header.names(bytes)
-                                && matches!(lost, Step::Lost { .. })
-                            {
-                                replay.lost_with_names(header.id.sequence, &names);
-                                walk.step()
-                            } else {
-                                lost
-                            }
-                        }
+                    if let Ok(content) = header.content(bytes) {
+                        walk.accept(&header);
+                        replay.commit(self, io, header.id.sequence, &content)?;
+                        walk.step()
+                    } else {
+                        damaged(&header, bytes, &mut walk, replay)
                     }
                 }
                 Step::Lost { from, to } => {
@@ -583,5 +572,18 @@ const fn number_in(journal: JournalId, file: FileId) -> Option<u64> {
         Some(file.0 & ((1 << FILE_NUMBER_BITS) - 1))
     } else {
         None
+    }
+}
+
+/// The step in place of a commit whose content fails its check: if it was resolved and its names
+/// can be read, they say which partitions lost what.
+fn damaged(header: &FoundHeader, bytes: &[u8], walk: &mut Walk<'_>, replay: &mut Replay) -> Step {
+    let lost = walk.content_is_damaged(header);
+    match header.names(bytes) {
+        Some(names) if matches!(lost, Step::Lost { .. }) => {
+            replay.lost_with_names(header.id.sequence, &names);
+            walk.step()
+        }
+        _ => lost,
     }
 }

@@ -24,6 +24,8 @@ const EVICT_ABOVE_PERCENT: usize = 75;
 const EVICT_TO_PERCENT: usize = 70;
 /// Partitions that one turn of eviction looks at.
 const EVICT_PER_TURN: u32 = 256;
+/// Bytes of a partition's control record in a commit, at most.
+const PARTITION_CONTROL_BYTES_MAX: usize = 64;
 
 impl Shard {
     /// Closes a commit if there is something to commit and room in the window, plans write-back,
@@ -236,7 +238,11 @@ impl Shard {
             let handle = slot.owner.handle;
             loop {
                 let room = self.journal.room();
+<<<<<<< HEAD
                 if room < CLOSE_ROOM_MIN {
+=======
+                if room < PARTITION_CONTROL_BYTES_MAX {
+>>>>>>> sim
                     break;
                 }
                 let closed = slot.partition.close_next(sequence, room, &mut self.entry);
@@ -251,7 +257,8 @@ impl Shard {
                     }
                 }
             }
-            if slot.partition.close_deadline_ns() == Some(0) {
+            let deadline_ns = slot.partition.close_deadline_ns();
+            if deadline_ns.is_some_and(|deadline_ns| deadline_ns <= self.now.ns) {
                 // It has more than fits: first in line for the next commit.
                 self.lists.unpop_pending(&mut self.partitions, number);
                 return;

@@ -165,16 +165,29 @@ impl Preparation {
     }
 
     /// The file is open: a spare only needs its identity, any other file its zeros first.
+    ///
+    /// A file that is there already may be longer than its partition knows: a checkpoint remembers
+    /// the prepared space of its time, and records may have been placed in what was prepared
+    /// since. So nothing below its size is filled.
     fn opened(&mut self, io: &mut Io, index: u32, handle: FileHandle, bytes: u64) {
         let job = self.job(index);
         job.handle = Some(handle);
+        let whole_blocks = bytes / BLOCK_BYTES * BLOCK_BYTES;
         let step = if job.found.is_some() && bytes >= BLOCK_BYTES {
-            job.from = bytes / BLOCK_BYTES * BLOCK_BYTES;
+            job.from = whole_blocks;
             Step::ReadingIdentity
-        } else if job.from < job.to {
-            Step::Filling
         } else {
-            Step::WritingIdentity
+            if job.identity.is_none() {
+                job.from = job.from.max(whole_blocks);
+                job.to = job.to.max(job.from);
+            }
+            if job.from < job.to {
+                Step::Filling
+            } else if job.identity.is_some() {
+                Step::WritingIdentity
+            } else {
+                Step::Syncing
+            }
         };
         self.submit_step(io, index, step);
     }
