@@ -5,6 +5,7 @@
 
 mod client;
 mod commands;
+mod log_output;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -22,6 +23,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Runs the broker; what happens without a command, too
+    Serve(commands::serve::Args),
     /// Creates, lists, describes and deletes topics of any Kafka broker
     #[command(subcommand)]
     Topic(commands::topic::Command),
@@ -29,16 +32,21 @@ enum Command {
     Produce(commands::produce::Args),
     /// Prints records
     Consume(commands::consume::Args),
+    /// Looks at a data directory whose broker does not run
+    #[command(subcommand)]
+    Log(commands::log::Command),
     /// Prints the completion script of a shell
     Completions(commands::completions::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        None => Ok(()),
+        None => commands::serve::run(&commands::serve::Args::default()),
+        Some(Command::Serve(args)) => commands::serve::run(&args),
         Some(Command::Topic(command)) => commands::topic::run(&command),
         Some(Command::Produce(args)) => commands::produce::run(&args),
         Some(Command::Consume(args)) => commands::consume::run(&args),
+        Some(Command::Log(command)) => commands::log::run(&command),
         Some(Command::Completions(args)) => commands::completions::run::<Cli>(&args),
     };
     match result {

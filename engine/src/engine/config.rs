@@ -211,7 +211,8 @@ mod tests {
         let mut config = EngineConfig::new("/somewhere");
         config.cores = Cores::Allowed(vec![0, 1]);
         assert_eq!(config.check(), Ok(()));
-        let changes: [(&str, fn(&mut EngineConfig)); 6] = [
+        type Change = fn(&mut EngineConfig);
+        let changes: [(&str, Change); 6] = [
             ("cores", |c| c.cores = Cores::Listed(vec![])),
             ("memory_bytes", |c| {
                 c.memory_bytes = 1 << 20;

@@ -1,8 +1,7 @@
-//! The root file: what a data directory is, in two copies in `Dir::Root`.
-//!
-//! It names the journals in shard order, so the number of shards is a stored fact; a journal that
-//! it names and that is missing is a refusal, never an empty partition. Changes are made by
-//! writing one copy after the other, each synced; the valid copy with the highest number counts.
+//! The root file: what a data directory is, in two copies in `Dir::Root`. It names the journals in
+//! shard order, so the number of shards is a stored fact; a journal that it names and that is
+//! missing is a refusal, never an empty partition. Changes are made by writing one copy after the
+//! other, each synced; the valid copy with the highest number counts.
 //! INVARIANT: nothing that the older copy names is removed before both copies say otherwise.
 //!
 //! ```text
@@ -10,7 +9,7 @@
 //! | layout epoch u64 | next journal u16 | 3 lists of (count u16, journal id u16 ...):
 //! journals, being made, retired | crc32c u32 over all before it        (all little-endian)
 //! ```
-//! Magic, version, and the crc in the last 4 bytes stay where they are in every later version.
+//! Magic, version, and the crc in the last 4 bytes stay in their places in later versions.
 
 use crate::ids::JournalId;
 use crate::io::{Dir, FileOp, FilePath, FileReply, Io, IoFailure};
@@ -23,7 +22,8 @@ pub const FORMAT_VERSION: u32 = 1;
 
 const ROOT_MAGIC: [u8; 8] = *b"MLRCROOT";
 const SET_MAGIC: [u8; 8] = *b"MLRCSET\0";
-const COPIES: [&str; 2] = ["root.A", "root.B"];
+/// Names of the two copies.
+pub const COPIES: [&str; 2] = ["root.A", "root.B"];
 const SET_NAME: &str = "set";
 const BYTES_MAX: u64 = 64 * 1024;
 
@@ -105,6 +105,20 @@ impl Root {
             None => return CopyState::Damaged,
         }
         Self::decode_fields(rest, bytes.len()).unwrap_or(CopyState::Damaged)
+    }
+
+    /// Reads one copy: its number and what it says.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_copy(bytes: &[u8]) -> Result<(u64, Self), String> {
+        match Self::decode(bytes) {
+            CopyState::Valid(number, root) => Ok((number, root)),
+            CopyState::OtherVersion(version) => Err(format!(
+                "has format version {version}, this program reads {FORMAT_VERSION}"
+            )),
+            CopyState::Missing | CopyState::Damaged => Err("fails its check".to_owned()),
+        }
     }
 
     fn decode_fields(mut rest: &[u8], length: usize) -> Option<CopyState> {

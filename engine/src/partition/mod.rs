@@ -11,6 +11,8 @@
 
 mod append;
 mod closing;
+mod disk_read;
+mod index_lookup;
 mod leader_epochs;
 mod log_offsets;
 mod placing;
@@ -262,7 +264,7 @@ impl Partition {
     /// All segment files that belong to it, oldest first: for reference counting, deletion of the
     /// partition and the recovery of the file table.
     pub fn files(&self) -> impl Iterator<Item = ReleasedFile> + '_ {
-        self.segments.iter().map(Segment::released)
+        self.segments.iter().map(released)
     }
 
     /// Moves files that retention or an advanced log start set free into `out`. They are not read
@@ -311,6 +313,15 @@ impl Partition {
         let id = self.next_write_id;
         self.next_write_id += 1;
         id
+    }
+}
+
+const fn released(segment: &Segment) -> ReleasedFile {
+    ReleasedFile {
+        file: segment.file,
+        generation: segment.generation,
+        bytes: segment.end - segment.start,
+        prepared: segment.prepared,
     }
 }
 

@@ -5,8 +5,8 @@ use super::producers::Sequenced;
 use super::state::decode_state;
 use super::tail::NoMemory;
 use super::{
-    BatchDescriptor, Control, End, NewSegment, Partition, ReplayEntry, ReplayError, StateError,
-    block_start,
+    BatchDescriptor, Control, End, Fence, NewSegment, Partition, ReplayEntry, ReplayError,
+    StateError, block_start,
 };
 use crate::io::arena::Arena;
 use crate::limits::BLOCK_BYTES;
@@ -246,13 +246,7 @@ impl Partition {
                 self.last_sequence = sequence;
                 self.drop_segments();
             }
-            Control::LogStart { offset } => {
-                self.log_start = self.log_start.max(offset);
-                self.closed_log_start = self.log_start;
-                self.asked_log_start = self.log_start;
-                self.leader_epochs.forget_below(self.log_start);
-                self.drop_segments();
-            }
+            Control::LogStart { offset } => self.replay_log_start(offset),
             Control::LeaderEpoch {
                 epoch,
                 start_offset,
@@ -263,18 +257,26 @@ impl Partition {
             Control::Quarantine { fence } => {
                 self.add_fence(fence);
             }
-            Control::AcceptLoss { fence } => {
-                for known in &mut self.fences {
-                    if known.start_offset == fence.start_offset
-                        && known.end_offset == fence.end_offset
-                    {
-                        known.is_lost = true;
-                        known.stops_appends = false;
-                    }
-                }
-            }
+            Control::AcceptLoss { fence } => self.replay_accepted_loss(&fence),
         }
         Ok(())
+    }
+
+    fn replay_log_start(&mut self, offset: i64) {
+        self.log_start = self.log_start.max(offset);
+        self.closed_log_start = self.log_start;
+        self.asked_log_start = self.log_start;
+        self.leader_epochs.forget_below(self.log_start);
+        self.drop_segments();
+    }
+
+    fn replay_accepted_loss(&mut self, fence: &Fence) {
+        for known in &mut self.fences {
+            if (known.start_offset, known.end_offset) == (fence.start_offset, fence.end_offset) {
+                known.is_lost = true;
+                known.stops_appends = false;
+            }
+        }
     }
 
     /// Ends replay, before the recovery checkpoint and before anything is read or appended. After

@@ -158,7 +158,7 @@ impl Partition {
             && self.is_dropped(first, self.log_start)
             && first.end <= self.resolved.position
         {
-            self.released.push(first.released());
+            self.released.push(super::released(first));
             let behind = match self.segments.get(1) {
                 Some(next) => next.start,
                 None => first.end,

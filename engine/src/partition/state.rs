@@ -119,6 +119,11 @@ fn decode_segment(from: &mut Reader<'_>, start: u64) -> Option<Segment> {
         prepared,
         start,
     });
+    // The state was taken before its bytes were brought to their place: what is written by now was
+    // prepared, whatever was known then.
+    if length > SEGMENT_DATA_START {
+        segment.prepared = prepared.max(length.next_multiple_of(BLOCK_BYTES));
+    }
     segment.end = start + length;
     segment.end_offset = end_offset;
     segment.closed_end_offset = end_offset;

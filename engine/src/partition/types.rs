@@ -644,3 +644,15 @@ pub enum FoundBatches {
     /// The first batch is longer than what was read: read this instead.
     NeedMore(DiskRead),
 }
+
+/// A position found by timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimestampSearch {
+    /// Every batch's largest timestamp is below the wanted one.
+    NotFound,
+    /// The first batch whose largest timestamp is at or above the wanted one begins at this offset
+    /// or behind it, in the same granule: read from here and walk on until it is found.
+    StartAt(i64),
+    /// The index that knows is being read from disk: search again at `Event::IndexLoaded`.
+    NotLoaded,
+}

@@ -1,8 +1,8 @@
 //! Write-back, the part of the checkpoint that is the partition's, and memory.
 //!
 //! INVARIANT: a block is written whole and once, with two exceptions: the partial last block for a
-//! checkpoint, and that block again when it gained bytes, which the live journal then holds together
-//! with an image of the older ones. Only resolved bytes are written back; no two writes in flight
+//! checkpoint, and that block again when it gained bytes, which the live journal then holds with
+//! an image of the older ones. Only resolved bytes are written back; no two writes in flight
 //! touch one block; `written_end` passes only bytes that are durable in the file.
 
 use super::state::encode_state;

@@ -11,7 +11,6 @@ pub mod index;
 
 use crate::ids::FileId;
 use crate::limits::{GRANULE_BYTES, SEGMENT_DATA_START};
-use crate::partition::ReleasedFile;
 use index::SegmentIndex;
 
 /// A segment as its partition knows it.
@@ -121,15 +120,6 @@ impl Segment {
             self.max_timestamp
         } else {
             self.created_ms
-        }
-    }
-
-    pub(crate) const fn released(&self) -> ReleasedFile {
-        ReleasedFile {
-            file: self.file,
-            generation: self.generation,
-            bytes: self.end - self.start,
-            prepared: self.prepared,
         }
     }
 

@@ -36,17 +36,7 @@ pub enum Read {
     Pending,
 }
 
-/// A position found by timestamp.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimestampSearch {
-    /// Every batch's largest timestamp is below the wanted one.
-    NotFound,
-    /// The first batch whose largest timestamp is at or above the wanted one begins at or before
-    /// this offset and not before: read from here and walk on until it is found.
-    StartAt(i64),
-    /// The index that knows is being read from disk: search again at `Event::IndexLoaded`.
-    NotLoaded,
-}
+pub use crate::partition::TimestampSearch;
 
 /// Counts since open; all monotonic except the `_now` ones.
 #[derive(Clone, Copy, Debug, Default)]

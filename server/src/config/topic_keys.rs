@@ -53,7 +53,10 @@ pub const MAX_BATCH: Kind = Kind::Int {
 };
 
 macro_rules! topic_key {
-    ($name:literal, $kind:expr, $default:literal, [$($broker:literal * $factor:literal),*], $doc:literal) => {
+    (
+        $name:literal, $kind:expr, $default:literal,
+        [$($broker:literal * $factor:literal),*], $doc:literal
+    ) => {
         TopicKey {
             name: $name,
             kind: $kind,

@@ -2,7 +2,9 @@
 
 pub(crate) mod completions;
 pub(crate) mod consume;
+pub(crate) mod log;
 pub(crate) mod produce;
+pub(crate) mod serve;
 pub(crate) mod topic;
 
 /// Whether a command failed only because nobody reads its output any more.

@@ -137,15 +137,12 @@ fn survives(seed: u64, durability: Durability, counts: &mut Counts) -> bool {
 }
 
 /// The first seed whose life ends in a broken promise.
-pub(super) fn first_failing_seed(
-    durability: Durability,
-    mut seeds: std::ops::Range<u64>,
-) -> Option<u64> {
+pub(super) fn first_failing_seed(durability: Durability, mut seeds: Range<u64>) -> Option<u64> {
     let mut counts = Counts::default();
     seeds.find(|&seed| !survives(seed, durability, &mut counts))
 }
 
-fn run_seeds(durability: Durability, seeds: std::ops::Range<u64>) {
+fn run_seeds(durability: Durability, seeds: Range<u64>) {
     let mut counts = Counts::default();
     for seed in seeds {
         let survived = survives(seed, durability, &mut counts);

@@ -309,7 +309,7 @@ impl Rig {
 
     pub(super) fn prepare_all(&mut self) {
         while let Some(wanted) = self.partition.space_wanted(self.now) {
-            assert!(wanted.to > wanted.from && wanted.to % BLOCK == 0);
+            assert!(wanted.to > wanted.from && wanted.to.is_multiple_of(BLOCK));
             self.prepared.insert(wanted.file, wanted.to);
             self.partition.set_prepared(wanted.file, wanted.to);
         }
@@ -354,9 +354,9 @@ impl Rig {
         let bytes: usize = write.parts.iter().map(|part| part.len()).sum();
         assert_eq!(bytes as u64, write.bytes);
         assert!(write.bytes > 0 && write.bytes <= crate::limits::WRITE_BYTES_MAX);
-        assert!(write.position % BLOCK == 0 && write.bytes % BLOCK == 0);
+        assert!(write.position.is_multiple_of(BLOCK) && write.bytes.is_multiple_of(BLOCK));
         for part in &write.parts {
-            assert!(part.address() % 4096 == 0 && part.len() % 4096 == 0);
+            assert!(part.address().is_multiple_of(4096) && part.len().is_multiple_of(4096));
         }
         let end = write.position + write.bytes;
         if write.target == WriteTarget::Records {

@@ -5,7 +5,6 @@ use super::super::*;
 use super::random::first_failing_seed;
 use super::rig::{Rig, config};
 use crate::planted::{Bug, plant};
-use crate::shard::TimestampSearch;
 
 /// A rig with `count` batches of about `bytes`, all written, nothing in memory.
 fn written_rig(count: usize, bytes: usize) -> Rig {
@@ -170,7 +169,7 @@ fn retention_by_size_drops_whole_sealed_segments_once_resolved() {
     rig.settle();
     assert_eq!(rig.partition.offsets().log_start, log_start);
     let after = rig.partition.log_bytes();
-    assert!(after >= 250_000 && after < 350_000, "{before} to {after}");
+    assert!((250_000..350_000).contains(&after), "{before} to {after}");
     let below = rig.read_request(&request(log_start - 1));
     assert!(matches!(below, Err(ReadError::OutOfRange { .. })));
     rig.read_all();
@@ -283,7 +282,7 @@ fn an_idle_partition_is_small() {
         .filter_map(|segment| segment.index.as_ref())
         .map(|index| index.heap_bytes())
         .sum();
-    let segments = rig.partition.segments.capacity() * size_of::<crate::segment::Segment>();
+    let segments = rig.partition.segments.capacity() * size_of::<Segment>();
     let held = size_of::<Partition>() + segments + index_bytes;
     assert!(held <= 4096, "{held} bytes");
     assert_eq!(rig.partition.memory_bytes(), 0);

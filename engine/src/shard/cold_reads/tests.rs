@@ -117,9 +117,9 @@ impl ColdLogs for Log {
         read: &mut DiskRead,
         parts: &[ArenaSlice],
     ) -> Result<(), ReadError> {
-        let bytes = concat(&parts);
+        let bytes = concat(parts);
         assert_eq!(bytes.len() as u64, read.range.end - read.range.start);
-        let whole = |part: &ArenaSlice| part.len() as u64 % GRANULE_BYTES == 0;
+        let whole = |part: &ArenaSlice| (part.len() as u64).is_multiple_of(GRANULE_BYTES);
         assert!(parts.split_last().unwrap().1.iter().all(whole));
         for (number, &expected) in read.crcs.iter().enumerate() {
             let at = read.range.start + number as u64 * GRANULE_BYTES;
@@ -148,7 +148,7 @@ impl ColdLogs for Log {
         }
         let rest = &self.batches[read.offset as usize..];
         let whole: Vec<_> = rest.iter().take_while(|b| b.end <= read.data_end).collect();
-        let bytes = concat(&parts);
+        let bytes = concat(parts);
         let end = (whole[whole.len() - 1].end - read.range.start) as usize;
         let from = (first.start - read.range.start) as usize;
         let mut at = 0;

@@ -124,8 +124,8 @@ struct Entry {
     file: SegmentFile,
     state: State,
     uses: u32,
-    /// Size when it was opened, 0 for a file that was made here.
-    bytes_at_open: u64,
+    /// Known size: when it was opened, or as it was prepared since.
+    bytes: u64,
     is_retired: bool,
     waiters: Vec<u64>,
     /// Neighbours in the list of idle open files, oldest first.
@@ -171,11 +171,18 @@ impl FileTable {
         self.open
     }
 
-    /// Size of an open file when it was opened; 0 for one that was made or is not open.
+    /// Notes the size of an open file that has grown.
+    pub fn set_bytes(&mut self, file: SegmentFile, bytes: u64) {
+        if let Some(&slot) = self.by_file.get(&file) {
+            self.entries[slot as usize].bytes = bytes;
+        }
+    }
+
+    /// Known size of an open file; 0 for one that is not open, or was just made.
     #[must_use]
-    pub fn bytes_at_open(&self, file: SegmentFile) -> u64 {
+    pub fn bytes(&self, file: SegmentFile) -> u64 {
         let slot = self.by_file.get(&file);
-        slot.map_or(0, |&slot| self.entries[slot as usize].bytes_at_open)
+        slot.map_or(0, |&slot| self.entries[slot as usize].bytes)
     }
 
     /// Asks for `file`. `waiter` (a key of [`LogKind`]) comes back in `Opened` if it is not open.
@@ -266,7 +273,7 @@ impl FileTable {
         let file = entry.file;
         let mut waiters = std::mem::take(&mut entry.waiters);
         if let Ok((handle, bytes)) = result {
-            entry.bytes_at_open = bytes;
+            entry.bytes = bytes;
             entry.state = State::Open(handle);
             entry.uses = u32::try_from(waiters.len()).expect("fewer waiters than operations");
         }
@@ -312,7 +319,7 @@ impl FileTable {
                 file,
                 state,
                 uses: 0,
-                bytes_at_open: 0,
+                bytes: 0,
                 is_retired: false,
                 waiters: Vec::new(),
                 older: NONE,
@@ -328,7 +335,7 @@ impl FileTable {
     fn remove(&mut self, slot: u32) {
         let entry = &mut self.entries[slot as usize];
         entry.uses = 0;
-        entry.bytes_at_open = 0;
+        entry.bytes = 0;
         entry.is_retired = false;
         debug_assert!(entry.waiters.is_empty(), "a waiter would be forgotten");
         self.by_file.remove(&entry.file);

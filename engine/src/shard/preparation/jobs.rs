@@ -1,19 +1,19 @@
 //! The sequences of file operations that prepare one file each.
 //!
 //! A new file: create, zero-fill, identity, fdatasync, folder sync. A file that a crash left
-//! behind: its identity decides whether it counts. A spare: identity, fdatasync. Growth: zero-fill,
+//! behind: its missing rest. A spare: identity, fdatasync. Growth: zero-fill,
 //! fdatasync. Every step is one operation; its completion starts the next. A step that finds the
 //! disk full ends the sequence, which begins again when there may be room; zeros written twice
 //! hurt nobody, because nothing is written to a file below what was reported as prepared.
 
 use super::super::file_table::{FileTable, SegmentFile, Want};
-use super::super::identity::Identity;
 use super::super::token::LogKind;
 use super::{MEASURE_SLOT, Making, Origin, Preparation, PreparationEvent, SPACE_AGE_MAX_NS};
 use crate::ids::FileId;
 use crate::io::arena::{ArenaBuf, ArenaSlice};
 use crate::io::{Dir, FileHandle, FileOp, FileReply, Io, IoFailure, Op};
 use crate::limits::BLOCK_BYTES;
+use crate::segment::file_format::SegmentIdentity;
 
 /// Growth on a disk that is nearly full.
 const TIGHT_STRETCH_BYTES: u64 = 4 * BLOCK_BYTES;
@@ -106,11 +106,7 @@ impl Preparation {
         if making.origin == Origin::Unmade && !table.has_room(io) {
             return false;
         }
-        let identity = Identity {
-            file,
-            generation: making.generation,
-            owner: making.owner,
-        };
+        let identity = making.owner.identity(file, making.generation);
         let identity = if is_identity_due {
             let Some(block) = identity_block(io, &identity) else {
                 return false;
@@ -164,7 +160,7 @@ impl Preparation {
         let waiter = LogKind::Prepare.key(u64::from(index));
         if let Want::Ready(handle) = table.want(io, file, waiter) {
             // Somebody opened it before, a reader perhaps: it holds more than nothing.
-            self.opened(io, index, handle, table.bytes_at_open(file));
+            self.opened(io, index, handle, table.bytes(file));
         }
     }
 
@@ -260,28 +256,23 @@ impl Preparation {
         }
     }
 
-    /// A found file with our identity may hold records and keeps what it has; in any other nothing
-    /// was written for this owner.
+    /// A found file may hold placed records of its owner, so nothing below its size is written but
+    /// an identity that is not there yet. What an interrupted start left in it hurts nobody.
     fn found(&mut self, io: &mut Io, index: u32, block: &[u8]) {
         let file = self.job(index).file;
         let making = self.making_of(file);
-        let ours = Identity {
-            file,
-            generation: making.generation,
-            owner: making.owner,
-        };
-        let is_ours = Identity::decode(block) == Some(ours);
+        let is_ours = making.owner.owns(file, making.generation, block);
         let job = self.job(index);
+        job.to = job.to.max(job.from);
         if is_ours {
             job.identity = None;
-            job.to = job.to.max(job.from);
-        } else {
-            job.from = 0;
         }
         let step = if job.from < job.to {
             Step::Filling
-        } else {
+        } else if is_ours {
             Step::Syncing
+        } else {
+            Step::WritingIdentity
         };
         self.submit_step(io, index, step);
     }
@@ -406,6 +397,9 @@ impl Preparation {
             }
         }
         if job.handle.is_some() {
+            if is_done {
+                table.set_bytes(SegmentFile::records(file), job.to);
+            }
             table.give_back(io, SegmentFile::records(file));
         }
         self.after_job(io, table, file, is_done);
@@ -414,7 +408,8 @@ impl Preparation {
         }
     }
 
-    /// Releases, queues again or forgets the file of an ended job.
+    /// Releases or queues again the file of an ended job. It stays known until it is released: its
+    /// partition may ask once more for what it is just being told of.
     fn after_job(&mut self, io: &mut Io, table: &mut FileTable, file: FileId, is_done: bool) {
         let making = self.making_of(file);
         let Origin::Ready(prepared) = making.origin else {
@@ -430,8 +425,6 @@ impl Preparation {
             self.recycling.release(io, table, released);
         } else if is_done && prepared < making.to.min(making.file_bytes) {
             self.enqueue(file, true);
-        } else if is_done && !making.is_reserved {
-            self.making.remove(&file);
         }
     }
 }
@@ -440,7 +433,7 @@ pub(super) fn job_index(slot: u64) -> u32 {
     u32::try_from(slot).expect("the preparation made this slot")
 }
 
-fn identity_block(io: &mut Io, identity: &Identity) -> Option<ArenaSlice> {
+fn identity_block(io: &mut Io, identity: &SegmentIdentity) -> Option<ArenaSlice> {
     let mut block: ArenaBuf = io.arena().alloc(BLOCK_BYTES as usize)?;
     block.extend_from_slice(&identity.encode());
     Some(block.freeze())

@@ -99,7 +99,7 @@ enum Origin {
     Ready(u64),
 }
 
-/// A file that wants space, or is reserved.
+/// A file that wants space, is reserved, or was prepared here.
 #[derive(Debug)]
 struct Making {
     owner: Owner,
@@ -253,7 +253,8 @@ impl Preparation {
         segment
     }
 
-    /// Begins to prepare what a partition wants. Asking again for what is under way does nothing.
+    /// Begins to prepare what a partition wants. Asking again for what is under way, or done and
+    /// only not yet heard of, does nothing.
     pub fn want_space(&mut self, owner: Owner, file_bytes: u64, wanted: SpaceWanted) {
         let making = self.making.entry(wanted.file).or_insert_with(|| Making {
             owner,
@@ -270,6 +271,11 @@ impl Preparation {
             release: None,
         });
         making.to = making.to.max(wanted.to);
+        if let Origin::Ready(prepared) = making.origin
+            && prepared >= making.to.min(making.file_bytes)
+        {
+            return;
+        }
         self.enqueue(wanted.file, wanted.is_urgent);
     }
 
@@ -476,9 +482,6 @@ impl Preparation {
             file_bytes: making.file_bytes,
             prepared,
         };
-        if !making.is_running && !making.is_queued && prepared > 0 {
-            self.making.remove(&file);
-        }
         Some(segment)
     }
 

@@ -1,13 +1,14 @@
 //! Preparation, recycling and ballast on the simulated disk.
 
 use super::super::file_table::{Content, FileEvent, FileTable, SegmentFile, Want};
-use super::super::identity::{Identity, Owner};
+use super::super::identity::Owner;
 use super::super::token::LogKind;
 use super::{Admission, Preparation, PreparationConfig, PreparationEvent, call_file};
 use crate::ids::{FileId, JournalId, PartitionHandle, TopicId};
 use crate::io::simulated::{DiskFault, FaultTarget, ScriptedFault, World, WorldConfig};
 use crate::io::{Dir, FileOp, FileReply, Io, IoFailure, Op, Outcome};
 use crate::partition::{NewSegment, ReleasedFile, SpaceWanted};
+use crate::segment::file_format::SegmentIdentity;
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1 << 20;
@@ -166,11 +167,11 @@ impl Fixture {
         }
     }
 
-    fn identity(&mut self, file: FileId) -> Option<Identity> {
+    fn identity(&mut self, file: FileId) -> Option<SegmentIdentity> {
         read_identity(&mut self.io, file)
     }
 
-    fn power_cut(self) -> Fixture {
+    fn power_cut(self) -> Self {
         let next_number = self.preparation.next_number();
         let Self { world, io, .. } = self;
         world.crash_never();
@@ -181,7 +182,7 @@ impl Fixture {
     }
 }
 
-fn read_identity(io: &mut Io, file: FileId) -> Option<Identity> {
+fn read_identity(io: &mut Io, file: FileId) -> Option<SegmentIdentity> {
     let path = SegmentFile::records(file).path();
     let Ok(FileReply::Opened { file, .. }) = call_file(io, FileOp::Open { path }) else {
         return None;
@@ -195,7 +196,7 @@ fn read_identity(io: &mut Io, file: FileId) -> Option<Identity> {
     });
     io.close_file(file);
     match outcome {
-        Outcome::Read(block, Ok(())) => Identity::decode(&block),
+        Outcome::Read(block, Ok(())) => SegmentIdentity::decode(&block),
         _ => None,
     }
 }
@@ -213,11 +214,7 @@ fn a_prepared_file_survives_a_power_cut_with_its_identity() {
     f.settle();
     assert_eq!(f.prepared, [(segment.file, 64 * KIB)]);
     let mut f = f.power_cut();
-    let expected = Identity {
-        file: segment.file,
-        generation: 0,
-        owner: owner(5),
-    };
+    let expected = owner(5).identity(segment.file, 0);
     assert_eq!(f.identity(segment.file), Some(expected));
 }
 
@@ -261,13 +258,15 @@ fn segment_handle(segments: &[NewSegment], segment: &NewSegment) -> u64 {
 }
 
 #[test]
-fn a_found_file_with_our_identity_keeps_its_records() {
+fn a_found_file_keeps_its_records_whatever_its_identity() {
     for is_open in [false, true] {
-        find_file_with_records(is_open);
+        for is_torn in [false, true] {
+            find_file_with_records(is_open, is_torn);
+        }
     }
 }
 
-fn find_file_with_records(is_open: bool) {
+fn find_file_with_records(is_open: bool, is_torn: bool) {
     let mut f = on_disk(1 << 30);
     let segment = f.made(5, MIB);
     let file = SegmentFile::records(segment.file);
@@ -285,6 +284,18 @@ fn find_file_with_records(is_open: bool) {
         durable: true,
     });
     assert!(matches!(outcome, Outcome::Write(_, Ok(()))));
+    if is_torn {
+        // The power failed while the identity was written again with the first records.
+        let mut garbage = f.io.arena().alloc(4096).unwrap();
+        garbage.extend_from_slice(&[0x77; 4096]);
+        let outcome = f.io.call(Op::Write {
+            file: handle,
+            position: 0,
+            parts: vec![garbage.freeze()],
+            durable: true,
+        });
+        assert!(matches!(outcome, Outcome::Write(_, Ok(()))));
+    }
     let mut f = f.power_cut();
     if is_open {
         // A reader has the file open when its partition asks for space.
@@ -307,6 +318,7 @@ fn find_file_with_records(is_open: bool) {
         panic!("{content:?}");
     };
     assert_eq!(content[4096..8192], [0xab; 4096]);
+    assert!(owner(5).owns(segment.file, 0, &content[..4096]));
 }
 
 #[test]
@@ -319,6 +331,17 @@ fn growth_goes_on_where_the_prepared_space_ends() {
         f.settle();
         assert_eq!(f.prepared.drain(..).as_slice(), [(segment.file, to)]);
     }
+}
+
+#[test]
+fn a_want_that_crossed_its_answer_touches_nothing() {
+    let mut f = on_disk(1 << 30);
+    let segment = f.made(1, 256 * KIB);
+    let before = f.world.counters().disk_events;
+    f.want(1, &segment, 0, 256 * KIB);
+    f.settle();
+    assert_eq!(f.world.counters().disk_events, before);
+    assert!(f.prepared.is_empty());
 }
 
 #[test]
@@ -349,7 +372,7 @@ fn a_released_file_comes_back_with_the_next_generation_and_all_its_space() {
     assert_eq!(f.prepared, [(segment.file, 4 * MIB)]);
     let mut f = f.power_cut();
     let identity = f.identity(segment.file).unwrap();
-    assert_eq!((identity.generation, identity.owner), (1, owner(2)));
+    assert_eq!(identity, owner(2).identity(segment.file, 1));
 }
 
 #[test]
@@ -430,7 +453,7 @@ fn orphans_are_swept_and_named_files_are_not() {
 
 impl Fixture {
     /// The process dies and the disk keeps everything.
-    fn power_cut_kept(self) -> Fixture {
+    fn power_cut_kept(self) -> Self {
         let next_number = self.preparation.next_number();
         let Self { world, io, .. } = self;
         world.kill();

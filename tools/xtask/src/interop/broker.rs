@@ -2,6 +2,7 @@
 
 use super::process::Process;
 use anyhow::{Context, Result, bail};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 /// Ports a broker may use: one per shard.
 const PORTS: u16 = 4;
 const READY_LIMIT: Duration = Duration::from_secs(20);
+const ANSWER_LIMIT: Duration = Duration::from_millis(500);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// How to start a broker.
@@ -51,7 +53,7 @@ impl Broker {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Starts it on the data directory it has, and waits until it listens.
+    /// Starts it on the data directory it has, and waits until it answers.
     pub(super) fn start_again(&mut self, setup: &Setup) -> Result<()> {
         self.starts += 1;
         let mut command = Command::new(&self.binary);
@@ -70,7 +72,7 @@ impl Broker {
             if let Some(status) = process.try_wait()? {
                 bail!("the broker ended with {status}: {}", process.last_errors());
             }
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            if answers(self.port).is_ok() {
                 self.process = Some(process);
                 return Ok(());
             }
@@ -108,6 +110,17 @@ impl Broker {
         }
         Ok(())
     }
+}
+
+/// Asks for the broker's versions. A connection alone proves nothing: the listener of a killed
+/// broker takes connections until the kernel has taken its ring apart.
+fn answers(port: u16) -> std::io::Result<()> {
+    // Size 10, ApiVersions (18) in version 0, correlation id 1, no client id.
+    let request = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(ANSWER_LIMIT))?;
+    stream.write_all(&request)?;
+    stream.read_exact(&mut [0; 8])
 }
 
 /// The first of four free ports in a row, below the range that outgoing connections take.

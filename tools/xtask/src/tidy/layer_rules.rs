@@ -13,6 +13,22 @@ struct Layers {
     modules: &'static [(&'static str, &'static [&'static str])],
 }
 
+/// What the parts of a broker shard use: each other and all below.
+const BROKER: [&str; 12] = [
+    "broker",
+    "changes",
+    "config",
+    "error_mapping",
+    "handlers",
+    "listener",
+    "mail",
+    "net",
+    "request",
+    "slab",
+    "ticket",
+    "topics",
+];
+
 const LAYERS: [Layers; 2] = [
     Layers {
         folder: "engine/src/",
@@ -46,8 +62,28 @@ const LAYERS: [Layers; 2] = [
     },
     Layers {
         folder: "server/src/",
-        common: &[],
-        modules: &[("protocol", &[])],
+        common: &["protocol"],
+        modules: &[
+            ("protocol", &[]),
+            ("config", &[]),
+            ("net", &[]),
+            ("slab", &[]),
+            ("error_mapping", &[]),
+            ("ticket", &["slab"]),
+            ("request", &["net"]),
+            ("topics", &["config", "mail"]),
+            // What shards tell each other names what both ends hold.
+            ("mail", &["handlers", "net", "topics"]),
+            ("listener", &["broker", "mail", "net"]),
+            // Handlers are the broker shard's methods, one file per API.
+            ("handlers", &BROKER),
+            ("changes", &BROKER),
+            ("broker", &BROKER),
+            (
+                "run",
+                &["broker", "config", "listener", "mail", "net", "topics"],
+            ),
+        ],
     },
 ];
 

@@ -93,3 +93,17 @@ fn finding(file: &SourceFile, line: usize, text: impl Into<String>) -> Finding {
         text: text.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workspace_is_tidy() {
+        let root = crate::workspace_root();
+        let sources = source::read_all(&root).unwrap();
+        let findings = findings(&root, &sources).unwrap();
+        let listed: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        assert!(findings.is_empty(), "\n{}", listed.join("\n"));
+    }
+}
