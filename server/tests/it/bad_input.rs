@@ -253,7 +253,7 @@ fn many_topics_fit_an_answer_that_no_block_can_hold() {
             .push(("num.partitions".to_owned(), "5000".to_owned()));
     });
     let mut client = broker.client();
-    for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
         broker.create(name, 5000);
     }
     let asked = MetadataRequest {
@@ -268,5 +268,5 @@ fn many_topics_fit_an_answer_that_no_block_can_hold() {
         .iter()
         .map(|topic| topic.partitions.len())
         .sum();
-    assert_eq!(partitions, 40_000);
+    assert_eq!(partitions, 50_000);
 }
