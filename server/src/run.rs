@@ -62,7 +62,7 @@ impl Default for ServeConfig {
             listen: "127.0.0.1:9092".to_owned(),
             advertised: None,
             advertise: Advertise::Single,
-            node_id: 1,
+            node_id: 0,
             cores: None,
             memory_bytes: 1 << 30,
             settings: Vec::new(),

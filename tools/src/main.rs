@@ -35,6 +35,8 @@ enum Command {
     /// Looks at a data directory whose broker does not run
     #[command(subcommand)]
     Log(commands::log::Command),
+    /// Measures this broker, or any Kafka broker, with calibrations in the same run
+    Bench(millrace_bench::BenchArgs),
     /// Prints the completion script of a shell
     Completions(commands::completions::Args),
 }
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Some(Command::Produce(args)) => commands::produce::run(&args),
         Some(Command::Consume(args)) => commands::consume::run(&args),
         Some(Command::Log(command)) => commands::log::run(&command),
+        Some(Command::Bench(args)) => millrace_bench::run(args),
         Some(Command::Completions(args)) => commands::completions::run::<Cli>(&args),
     };
     match result {

@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = AdvertiseArg::Single)]
     advertise: AdvertiseArg,
     /// Id of the (first) node
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     node_id: i32,
     /// A core for each shard, such as 0-3 or 0,0,1,1; the allowed cores at the first start, and
     /// then as many shards as there were
