@@ -16,7 +16,7 @@ pub struct BrokerProcess {
     pub address: SocketAddr,
     /// Its data directory.
     pub data_dir: PathBuf,
-    /// From the start of the process to the first connection taken.
+    /// From the start of the process to the first request answered.
     pub ready_after: Duration,
 }
 
@@ -36,7 +36,7 @@ pub struct BrokerOptions {
 }
 
 impl BrokerProcess {
-    /// Starts a broker and waits until it takes connections.
+    /// Starts a broker and waits until it answers.
     ///
     /// # Errors
     /// When it ends or stays silent for 60 s; the message carries what it printed.
@@ -67,7 +67,7 @@ impl BrokerProcess {
                 }
             }
         });
-        while TcpStream::connect(address).is_err() {
+        while !answers(address) {
             if let Some(status) = child.try_wait()? {
                 bail!("the broker ended with {status}: {}", joined(&log));
             }
@@ -149,6 +149,14 @@ impl Drop for BrokerProcess {
 
 fn joined(log: &std::sync::Mutex<Vec<String>>) -> String {
     log.lock().map(|lines| lines.join("\n")).unwrap_or_default()
+}
+
+/// Whether a broker answers there: it may listen while it still recovers.
+fn answers(address: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect(address) else {
+        return false;
+    };
+    crate::requests::ask_versions(&mut stream).is_ok()
 }
 
 fn free_port() -> Result<u16> {

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use millrace_engine::record_batch::Compression;
 use millrace_engine::record_batch::builder::BatchBuilder;
+use millrace_server::protocol::messages::api_versions_request::ApiVersionsRequest;
 use millrace_server::protocol::messages::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
@@ -60,6 +61,22 @@ pub fn call<'a, R: Request<'a>, T>(
     stream.read_exact(&mut response)?;
     let (_, response) = decode_response::<R::Response<'_>>(&response, version)?;
     read(response)
+}
+
+/// Asks for the versions of the broker, to see that it answers.
+///
+/// # Errors
+/// When it does not within 60 s.
+pub fn ask_versions(stream: &mut TcpStream) -> Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    call(stream, 0, &ApiVersionsRequest::default(), |response| {
+        ensure!(
+            response.error_code == 0,
+            "api versions: error {}",
+            response.error_code
+        );
+        Ok(())
+    })
 }
 
 /// Creates the load's topic.

@@ -14,8 +14,9 @@ fn ring(batch_bytes: usize) -> RequestRing {
 
 fn run(pace: Pace) -> millrace_bench::scenarios::load::LoadResult {
     let sink = NullSink::start(0, requests::produce_response(TOPIC).unwrap()).unwrap();
-    let mut connections: Vec<Connection> =
-        (0..3).map(|start| Connection::open(sink.address, ring(1024), start).unwrap()).collect();
+    let mut connections: Vec<Connection> = (0..3)
+        .map(|start| Connection::open(sink.address, ring(1024), start).unwrap())
+        .collect();
     Load {
         connections: &mut connections,
         pace,

@@ -241,6 +241,11 @@ impl BrokerShard {
         self.phase
     }
 
+    /// Says what the shard did in its life.
+    pub fn log_end(&self) {
+        crate::start_lines::log_end(self.me, &self.io.counters(), &self.engine.counters());
+    }
+
     /// The shard's access to the world, for what the owner of the thread does there.
     pub fn io_mut(&mut self) -> &mut Io {
         &mut self.io

@@ -12,6 +12,7 @@ pub mod protocol;
 pub mod request;
 pub mod run;
 pub mod slab;
+mod start_lines;
 pub mod ticket;
 pub mod topics;
 

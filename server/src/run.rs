@@ -6,12 +6,13 @@ use crate::config::{BrokerSettings, ConfigError};
 use crate::listener::Acceptor;
 use crate::mail::Mail;
 use crate::net::{Net, NetLimits};
+use crate::start_lines;
 use crate::topics::catalog::Node;
 use millrace_engine::engine::open::{DirectoryLock, prepare};
 use millrace_engine::engine::{Cores, EngineConfig, EngineError};
 use millrace_engine::ids::{PartitionHandle, ShardId};
 use millrace_engine::io::group::{
-    SetupError, ShardGroup, ShardSeat, allowed_cores, on_terminate, start_shards,
+    KernelConfig, SetupError, ShardGroup, ShardSeat, allowed_cores, on_terminate, start_shards,
 };
 use millrace_engine::io::remote::{Remote, RemoteInbox};
 use millrace_engine::io::{Io, IoFailure, SocketHandle};
@@ -133,6 +134,7 @@ pub enum Command {
 pub struct Running {
     group: ShardGroup<Result<(), RunError>, Command>,
     addresses: Vec<SocketAddr>,
+    kernel: KernelConfig,
     lock: DirectoryLock,
 }
 
@@ -180,6 +182,12 @@ fn stop_all(remote: &Remote<Command>) {
 /// See [`RunError`].
 pub fn run(config: &ServeConfig) -> Result<(), RunError> {
     let running = start(config)?;
+    start_lines::log_start(
+        config,
+        &running.kernel,
+        running.report(),
+        running.addresses(),
+    );
     let remote = running.group.remote();
     let watched = on_terminate(move |times| {
         if times > 1 {
@@ -232,6 +240,7 @@ pub fn start(config: &ServeConfig) -> Result<Running, RunError> {
         Some(addresses) => Ok(Running {
             group,
             addresses,
+            kernel: prepared.kernel,
             lock: prepared.lock,
         }),
         None => {
@@ -466,6 +475,7 @@ impl ShardStart {
             }
             shard.park();
         }
+        shard.log_end();
         if !has_served {
             self.tell(None);
             return Err(RunError::Stopped);

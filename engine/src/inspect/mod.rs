@@ -137,8 +137,6 @@ mod tests {
             handle: PartitionHandle(5),
             file: FileId(9),
             generation: 2,
-            base_offset: 0,
-            created_ms: 1,
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::ids::Ticket;
 use crate::io::arena::ArenaSlice;
-use crate::limits::{BLOCK_BYTES, GRANULE_BYTES, SEGMENT_DATA_START};
+use crate::limits::{BLOCK_BYTES, GRANULE_BYTES};
 use crate::planted::{self, Bug};
 use crate::segment::granules::{granule_end, granule_number, join_piece};
 
@@ -170,8 +170,9 @@ impl Partition {
         let segment = &self.segments[number];
         let identity = self.identity(segment).encode();
         self.sum = crc32c::crc32c_append(self.owner(segment).seed(0), &identity);
-        self.closed.position = segment.start + SEGMENT_DATA_START;
+        self.closed.position = segment.data_start();
         self.segments[number].roll_closed = true;
+        self.advance_written();
     }
 
     /// The last granule of a sealed segment is complete.

@@ -304,8 +304,6 @@ impl Partition {
             handle: self.spec.handle,
             file: segment.file,
             generation: segment.generation,
-            base_offset: segment.base_offset,
-            created_ms: segment.created_ms,
         }
     }
 

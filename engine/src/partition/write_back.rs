@@ -84,6 +84,7 @@ impl Partition {
         need: WriteBackNeed,
         spare: &mut SpareVecs,
     ) -> Option<SegmentWrite> {
+        self.advance_written();
         let mut from = self.written_end;
         loop {
             let number = self.segment_at(from)?;
@@ -112,7 +113,7 @@ impl Partition {
     fn next_gap(&self, number: usize, from: u64) -> Option<Range<u64>> {
         let segment = &self.segments[number];
         let target = self.write_target(segment);
-        let mut start = from;
+        let mut start = from.max(segment.data_start());
         loop {
             let block = block_start(start);
             let covering = |r: &&Range<u64>| r.start <= block && r.end > start;
@@ -222,30 +223,24 @@ impl Partition {
         range: Range<u64>,
         parts: &mut Vec<ArenaSlice>,
     ) -> u64 {
-        let identity_at = self.segments[number].start;
+        debug_assert!(range.start >= self.segments[number].data_start());
         let mut at = range.start;
         while at < range.end {
-            if at != identity_at {
-                let whole_to = self.gather_whole(at, block_start(range.end), parts);
-                if whole_to > at {
-                    at = whole_to;
-                    continue;
-                }
+            let whole_to = self.gather_whole(at, block_start(range.end), parts);
+            if whole_to > at {
+                at = whole_to;
+                continue;
             }
             let Some(mut copy) = arena.alloc(BLOCK) else {
                 return at;
             };
             let bytes = (range.end - at).min(BLOCK_BYTES) as usize;
-            if at == identity_at {
-                copy.extend_from_slice(&self.identity(&self.segments[number]).encode());
-            } else {
-                copy.extend_zeroed(BLOCK);
-                let found = self.tail.copy_out(at, &mut copy[..bytes]);
-                debug_assert!(
-                    found == bytes || planted::is(Bug::PlacedEndRoundedUp),
-                    "bytes above the written end are in memory"
-                );
-            }
+            copy.extend_zeroed(BLOCK);
+            let found = self.tail.copy_out(at, &mut copy[..bytes]);
+            debug_assert!(
+                found == bytes || planted::is(Bug::PlacedEndRoundedUp),
+                "bytes above the written end are in memory"
+            );
             parts.push(copy.freeze());
             at += bytes as u64;
         }
@@ -302,10 +297,17 @@ impl Partition {
         self.advance_written();
     }
 
-    /// Moves `written_end` over what was written behind it, and over segment ends.
+    /// Moves `written_end` over what was written behind it, over segment ends, and over identity
+    /// blocks, which are written when their file is made.
     pub(super) fn advance_written(&mut self) {
         loop {
             let end = self.written_end;
+            if let Some(number) = self.segment_at(end)
+                && end < self.segments[number].data_start()
+            {
+                self.written_end = self.segments[number].data_start();
+                continue;
+            }
             let adjoining = self.written_ranges.iter().position(|r| r.start <= end);
             if let Some(adjoining) = adjoining {
                 let range = self.written_ranges.swap_remove(adjoining);

@@ -34,7 +34,9 @@ pub fn index_name(file: FileId) -> String {
     format!("{:016x}.idx", file.0)
 }
 
-/// Whose a segment file is, as its block 0 says.
+/// Whose a segment file is, as its block 0 says. Written once, when the file is made or taken over,
+/// and on stable storage before any record: a file whose identity does not fit what journal and
+/// checkpoint say of it holds nothing of ours. So nothing of it may depend on a later roll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentIdentity {
     /// The topic.
@@ -47,10 +49,6 @@ pub struct SegmentIdentity {
     pub file: FileId,
     /// How often it was reused.
     pub generation: u32,
-    /// Offset its first record has at least.
-    pub base_offset: i64,
-    /// Wall clock of the roll.
-    pub created_ms: i64,
 }
 
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -62,10 +60,8 @@ struct IdentityBlock {
     topic_id: [u8; 16],
     handle: U64,
     file: U64,
-    base_offset: I64,
-    created_ms: I64,
     index: I32,
-    zeros: [u8; BLOCK - 68],
+    zeros: [u8; BLOCK - 52],
 }
 
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -105,10 +101,8 @@ impl SegmentIdentity {
             topic_id: self.topic_id.0,
             handle: self.handle.0.into(),
             file: self.file.0.into(),
-            base_offset: self.base_offset.into(),
-            created_ms: self.created_ms.into(),
             index: self.index.into(),
-            zeros: [0; BLOCK - 68],
+            zeros: [0; BLOCK - 52],
         };
         block.crc = crc32c::crc32c(&block.as_bytes()[IDENTITY_CRC_FROM..]).into();
         zerocopy::transmute!(block)
@@ -125,8 +119,6 @@ impl SegmentIdentity {
             handle: PartitionHandle(block.handle.get()),
             file: FileId(block.file.get()),
             generation: block.generation.get(),
-            base_offset: block.base_offset.get(),
-            created_ms: block.created_ms.get(),
         })
     }
 }
@@ -226,8 +218,6 @@ mod tests {
             handle: PartitionHandle(5),
             file: FileId(9),
             generation: 2,
-            base_offset: 1234,
-            created_ms: 99,
         };
         let mut block = identity.encode();
         assert_eq!(SegmentIdentity::decode(&block), Some(identity));

@@ -88,6 +88,11 @@ impl Segment {
         self.end - self.start - SEGMENT_DATA_START
     }
 
+    /// First log position of its records, behind the identity block.
+    pub(crate) const fn data_start(&self) -> u64 {
+        self.start + SEGMENT_DATA_START
+    }
+
     /// First log position of a segment behind this one.
     pub(crate) const fn next_start(&self) -> u64 {
         self.end.next_multiple_of(GRANULE_BYTES)

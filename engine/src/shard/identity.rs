@@ -1,8 +1,9 @@
 //! Whose segment a file becomes, and block 0 that says so on disk.
 //!
-//! Preparation writes an identity before it reports any space, so that no placed byte lies in a
-//! file that still names another owner. Files are made before the roll that decides offset and
-//! time: those two are filled in when the partition writes its first block back.
+//! Preparation writes an identity before it reports any space, and nobody writes it again: no
+//! record lies in a file that names another owner, and no torn write can touch the block while
+//! records depend on it. Files are made before the roll that decides offset and time, so the
+//! identity holds neither.
 
 use crate::ids::{FileId, PartitionHandle, TopicId};
 use crate::segment::file_format::SegmentIdentity;
@@ -19,7 +20,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// The identity of a file of this owner whose segment has not begun.
+    /// The identity of a file of this owner.
     #[must_use]
     pub const fn identity(&self, file: FileId, generation: u32) -> SegmentIdentity {
         SegmentIdentity {
@@ -28,22 +29,13 @@ impl Owner {
             handle: self.handle,
             file,
             generation,
-            base_offset: -1,
-            created_ms: 0,
         }
     }
 
     /// Whether block 0 of a file says that it is this owner's `generation` of `file`.
     #[must_use]
     pub fn owns(&self, file: FileId, generation: u32, block: &[u8]) -> bool {
-        SegmentIdentity::decode(block).is_some_and(|found| {
-            let ours = self.identity(file, generation);
-            SegmentIdentity {
-                base_offset: ours.base_offset,
-                created_ms: ours.created_ms,
-                ..found
-            } == ours
-        })
+        SegmentIdentity::decode(block) == Some(self.identity(file, generation))
     }
 }
 
@@ -52,16 +44,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_owner_knows_its_files_before_and_after_the_segment_began() {
+    fn an_owner_knows_its_files() {
         let owner = Owner {
             handle: PartitionHandle(41),
             topic_id: TopicId([7; 16]),
             index: 3,
         };
-        let mut identity = owner.identity(FileId(5), 2);
-        assert!(owner.owns(FileId(5), 2, &identity.encode()));
-        identity.base_offset = 77;
-        identity.created_ms = 88;
+        let identity = owner.identity(FileId(5), 2);
         assert!(owner.owns(FileId(5), 2, &identity.encode()));
         assert!(!owner.owns(FileId(5), 3, &identity.encode()));
         assert!(!owner.owns(FileId(6), 2, &identity.encode()));

@@ -145,3 +145,12 @@ pub fn allowed_cores() -> Vec<usize> {
         Err(_) => (0..std::thread::available_parallelism().map_or(1, usize::from)).collect(),
     }
 }
+
+/// Release of the running kernel.
+#[must_use]
+pub fn kernel_release() -> String {
+    rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned()
+}

@@ -151,7 +151,13 @@ fn a_send_ends_once_the_window_took_all_of_it() {
     }
     assert_eq!(got, numbered(2_000).repeat(4));
     io.poll(&mut done);
-    let [Completion { outcome: Outcome::Send(parts, Ok(())), .. }] = &done[..] else {
+    let [
+        Completion {
+            outcome: Outcome::Send(parts, Ok(())),
+            ..
+        },
+    ] = &done[..]
+    else {
         panic!("one finished send, not {done:?}");
     };
     assert!(parts.is_empty());

@@ -194,6 +194,11 @@ impl Inner {
             }
         }
         self.mix(&[1, id, shard as u64, token.key, bytes_of(&op)]);
+        if log::log_enabled!(log::Level::Trace) {
+            let file = file_of(&op).and_then(|file| self.shards[shard].files.get(&file.0));
+            let name = file.map(|open| open.path.name.as_str()).unwrap_or_default();
+            log::trace!("{now} shard {shard} submits {id}: {op:?} {name} {fault:?}");
+        }
         self.operations.insert(
             id,
             InFlight {
@@ -271,6 +276,7 @@ impl Inner {
             _ => false,
         };
         self.mix(&[2, id, u64::from(is_error)]);
+        log::trace!("{} shard {shard} gets {id}: {outcome:?}", self.now());
         if is_call {
             self.called = Some((id, outcome));
         } else {

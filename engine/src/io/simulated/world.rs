@@ -418,6 +418,7 @@ impl Inner {
             return;
         }
         self.is_crashed = true;
+        log::trace!("{} {crash:?}", self.now());
         self.mix(&[3, crash as u64]);
         self.cut_operations(crash);
         match crash {

@@ -311,6 +311,13 @@ impl Rig {
         while let Some(wanted) = self.partition.space_wanted(self.now) {
             assert!(wanted.to > wanted.from && wanted.to.is_multiple_of(BLOCK));
             self.prepared.insert(wanted.file, wanted.to);
+            let segment = self
+                .partition
+                .segment_of_file(wanted.file, wanted.generation);
+            let segment = &self.partition.segments[segment.unwrap()];
+            let identity = self.partition.identity(segment).encode();
+            let content = self.seg.get_mut(&wanted.file).unwrap();
+            content[..identity.len()].copy_from_slice(&identity);
             self.partition.set_prepared(wanted.file, wanted.to);
         }
         assert_eq!(self.partition.unprepared_bytes(), 0);
@@ -361,6 +368,7 @@ impl Rig {
         let end = write.position + write.bytes;
         if write.target == WriteTarget::Records {
             assert!(end <= self.prepared[&write.file], "only prepared space");
+            assert!(write.position >= BLOCK, "an identity is written once");
         }
         for other in &self.in_flight {
             let same = (other.file, other.target) == (write.file, write.target);

@@ -1,7 +1,8 @@
 //! The crash test: a simulated disk, a seeded workload, a crash after any disk operation, and an
 //! account outside of the engine that says what must have survived.
 //!
-//! `MILLRACE_CRASH_SEED=n` runs one seed alone; a failure prints it.
+//! `MILLRACE_CRASH_SEED=n` runs one seed alone; a failure prints it. With `MILLRACE_CRASH_TRACE=1`
+//! too, every disk operation and everything the engine logs goes to stderr.
 
 mod oracle;
 mod oracle_tests;
@@ -35,6 +36,21 @@ fn run_seed(seed: u64) -> Result<Coverage, String> {
          millrace-engine --test it crash",
         run.coverage.lives
     ))
+}
+
+/// Writes everything to stderr.
+struct Trace;
+
+impl log::Log for Trace {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        eprintln!("{}", record.args());
+    }
+
+    fn flush(&self) {}
 }
 
 fn seed_from_environment() -> Option<u64> {
@@ -71,6 +87,10 @@ fn run_until(crashes: u64) -> Result<Coverage, String> {
 #[test]
 fn acknowledged_batches_survive_ten_thousand_crashes() {
     if let Some(seed) = seed_from_environment() {
+        if std::env::var_os("MILLRACE_CRASH_TRACE").is_some() {
+            log::set_logger(&Trace).unwrap();
+            log::set_max_level(log::LevelFilter::Trace);
+        }
         let coverage = run_seed(seed).unwrap_or_else(|problem| panic!("{problem}"));
         println!("{coverage:#?}");
         return;

@@ -30,7 +30,7 @@ pub(super) struct Sent {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Producer {
     pub(super) next_sequence: i32,
-    /// The last batches, oldest first: base sequence, base offset, bytes.
+    /// Its batches, oldest first: base sequence, base offset, bytes.
     pub(super) recent: VecDeque<(i32, i64, Rc<Vec<u8>>)>,
 }
 

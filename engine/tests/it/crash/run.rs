@@ -3,11 +3,18 @@
 use super::oracle::{Asked, Ending, Oracle, Sent};
 use millrace_engine::ids::{JournalId, PartitionHandle, ShardId, Ticket};
 use millrace_engine::io::simulated::{Crash, Random, World, WorldConfig};
-use millrace_engine::io::{Awaiting, Completion, Io};
-use millrace_engine::partition::{ReadBatches, ReadBound, ReadError, ReadRequest};
+use millrace_engine::io::{Awaiting, Completion, Dir, FilePath, Io};
+use millrace_engine::journal::check::JournalKey;
+use millrace_engine::journal::checkpoint::read_checkpoint;
+use millrace_engine::partition::{LogOffsets, ReadBatches, ReadBound, ReadError, ReadRequest};
 use millrace_engine::record_batch::Header;
-use millrace_engine::shard::{Event, OpenError, Read, Shard, ShardConfig, ShardCounters};
+use millrace_engine::shard::{
+    Event, JournalSetup, OpenError, Read, Shard, ShardConfig, ShardContent, ShardCounters,
+    create_journal, export_journal, remove_journal,
+};
 use std::collections::BTreeMap;
+
+const KEY: JournalKey = JournalKey(*b"a test's journal");
 
 /// Why a life is over.
 #[derive(Debug)]
@@ -37,6 +44,8 @@ pub(super) struct Coverage {
     pub(super) acked_batches: u64,
     pub(super) duplicates: u64,
     pub(super) fail_stops: u64,
+    pub(super) checkpoints_rotten: u64,
+    pub(super) reshards: u64,
     pub(super) shard: ShardCounters,
 }
 
@@ -52,6 +61,8 @@ impl Coverage {
         self.acked_batches += more.acked_batches;
         self.duplicates += more.duplicates;
         self.fail_stops += more.fail_stops;
+        self.checkpoints_rotten += more.checkpoints_rotten;
+        self.reshards += more.reshards;
         add_counters(&mut self.shard, &more.shard);
     }
 
@@ -66,6 +77,8 @@ impl Coverage {
             ("acknowledged batches", self.acked_batches),
             ("duplicates recognised", self.duplicates),
             ("fail-stops", self.fail_stops),
+            ("changes of the number of shards", self.reshards),
+            ("checkpoint copies that rotted", self.checkpoints_rotten),
             ("commits", self.shard.commits),
             ("placed bytes", self.shard.placed_bytes),
             ("bytes written back", self.shard.write_back_bytes),
@@ -93,7 +106,9 @@ pub(super) struct Node {
 pub(super) struct Run {
     pub(super) random: Random,
     pub(super) world: World,
-    pub(super) shards: usize,
+    /// The journals that count: what a root file would say.
+    journals: Vec<JournalSetup>,
+    next_journal: u16,
     pub(super) nodes: Vec<Node>,
     pub(super) home: BTreeMap<PartitionHandle, usize>,
     pub(super) oracle: Oracle,
@@ -102,6 +117,8 @@ pub(super) struct Run {
     pub(super) next_handle: u64,
     pub(super) batches_made: u64,
     ending: Ending,
+    /// Recovery was compared with the account; what the shards show from here on counts.
+    is_checked: bool,
     reads: BTreeMap<u64, Result<ReadBatches, ReadError>>,
     done: Vec<Completion>,
     events: Vec<Event>,
@@ -118,14 +135,17 @@ impl Run {
         if random.chance(1, 2) {
             config.disk.flush_all_per_million = 0;
         }
+        if random.chance(1, 4) {
+            config.disk.stall_per_million = 20_000;
+        }
         let (world, ios) = World::new(seed, 1, config);
         drop(ios);
         world.kill();
-        let shards = 1 + usize::from(random.chance(1, 4));
         Self {
             random,
             world,
-            shards,
+            journals: Vec::new(),
+            next_journal: 0,
             nodes: Vec::new(),
             home: BTreeMap::new(),
             oracle: Oracle::default(),
@@ -134,6 +154,7 @@ impl Run {
             next_handle: 1,
             batches_made: 0,
             ending: Ending::Crashed(Crash::Kill),
+            is_checked: false,
             reads: BTreeMap::new(),
             done: Vec::new(),
             events: Vec::new(),
@@ -158,17 +179,23 @@ impl Run {
     /// From start to crash or clean stop. The last life of a run ends with a clean stop.
     fn life(&mut self, may_crash: bool) -> Result<(), String> {
         self.coverage.lives += 1;
+        log::debug!("life {} after {:?}", self.coverage.lives, self.ending);
         let crash = match self.random.chance(2, 3) {
             true => Crash::PowerCut,
             false => Crash::Kill,
         };
-        let ios = self.world.restart(self.shards);
+        let shards = self.shards_wanted();
+        let mut ios = self.world.restart(shards.max(self.journals.len()));
         self.world.crash_never();
         if may_crash {
             let reach = [40, 300, 1500][self.random.below(3) as usize];
             self.world.crash_after(1 + self.random.below(reach), crash);
         }
-        let ended = match self.open(ios) {
+        let opened = match self.journals.len() == shards {
+            true => Ok(()),
+            false => self.reshard(&mut ios, shards),
+        };
+        let ended = match opened.and_then(|()| self.open(ios)) {
             Ok(()) => self.work_and_stop(may_crash),
             Err(Halt::Crashed) => {
                 self.coverage.crashes_in_recovery += 1;
@@ -216,26 +243,109 @@ impl Run {
         if !self.world.is_crashed() {
             self.world.kill();
         }
+        self.rot_a_checkpoint();
         self.ending = ending;
     }
 
-    fn open(&mut self, ios: Vec<Io>) -> Result<(), Halt> {
-        for (index, mut io) in ios.into_iter().enumerate() {
-            let config = shard_config(index);
-            match Shard::open(&mut io, config, JournalId(index as u16)) {
-                Ok(shard) => self.nodes.push(Node {
-                    io,
-                    shard,
-                    is_stopped: false,
-                }),
-                Err(_) if self.world.is_crashed() => return Err(Halt::Crashed),
-                Err(error) => return Err(Halt::Wrong(open_problem(index, &error))),
+    fn shards_wanted(&mut self) -> usize {
+        let is_stay = !self.journals.is_empty() && !self.random.chance(1, 10);
+        match is_stay {
+            true => self.journals.len(),
+            false => [1, 1, 2, 3][self.random.below(4) as usize],
+        }
+    }
+
+    /// Moves everything into as many new journals, and makes the first ones. Only when it is done
+    /// do they count; a crash on the way leaves the ones before.
+    fn reshard(&mut self, ios: &mut [Io], shards: usize) -> Result<(), Halt> {
+        let mut contents = vec![ShardContent::default(); shards];
+        for (index, setup) in self.journals.clone().into_iter().enumerate() {
+            let exported = export_journal(&mut ios[0], shard_config(index), setup);
+            let exported = exported.map_err(|error| self.open_failed(index, &error))?;
+            for partition in exported.partitions {
+                contents[partition.0.0 as usize % shards]
+                    .partitions
+                    .push(partition);
             }
+            for entry in exported.registry {
+                contents[usize::from(entry.1[0]) % shards]
+                    .registry
+                    .push(entry);
+            }
+        }
+        let mut journals = Vec::new();
+        for (index, content) in contents.iter_mut().enumerate() {
+            content
+                .partitions
+                .sort_unstable_by_key(|(handle, _)| *handle);
+            content.registry.sort_unstable();
+            let setup = setup(self.next_journal + index as u16);
+            let made = create_journal(&mut ios[0], &shard_config(index), &setup, content);
+            made.map_err(|error| self.open_failed(index, &error))?;
+            journals.push(setup);
+        }
+        self.next_journal += shards as u16;
+        self.coverage.reshards += u64::from(!self.journals.is_empty());
+        for setup in std::mem::replace(&mut self.journals, journals) {
+            let removed = remove_journal(&mut ios[0], &setup, 4);
+            removed.map_err(|error| self.open_failed(0, &error))?;
+        }
+        Ok(())
+    }
+
+    fn open_failed(&self, index: usize, error: &OpenError) -> Halt {
+        match self.world.is_crashed() {
+            true => Halt::Crashed,
+            false => Halt::Wrong(format!("shard {index} does not open: {error}")),
+        }
+    }
+
+    /// A sector of one checkpoint copy may die while the machine is off; the other must do.
+    fn rot_a_checkpoint(&mut self) {
+        if !self.random.chance(1, 3) {
+            return;
+        }
+        let nth = self.random.below(self.journals.len() as u64) as usize;
+        let Some(setup) = self.journals.get(nth).copied() else {
+            return;
+        };
+        let path = |letter| {
+            let name = format!("{:04x}.ckpt.{letter}", setup.id.0);
+            FilePath::new(Dir::Journal, name)
+        };
+        let world = self.world.clone();
+        let is_good = |path: &FilePath| {
+            let content = world.content(path);
+            content.is_some_and(|content| read_checkpoint(&content, &KEY, setup.id).is_ok())
+        };
+        let mut copies = [path('A'), path('B')];
+        if !copies.iter().all(is_good) {
+            return;
+        }
+        copies.rotate_left(self.random.below(2) as usize);
+        while is_good(&copies[0]) {
+            // Most of a small copy lies in its first blocks.
+            self.world.rot(&copies[0], self.random.below(3));
+        }
+        self.coverage.checkpoints_rotten += 1;
+    }
+
+    fn open(&mut self, ios: Vec<Io>) -> Result<(), Halt> {
+        let journals = self.journals.clone();
+        for (index, (mut io, setup)) in ios.into_iter().zip(journals).enumerate() {
+            let shard = Shard::open(&mut io, shard_config(index), setup);
+            let shard = shard.map_err(|error| self.open_failed(index, &error))?;
+            self.nodes.push(Node {
+                io,
+                shard,
+                is_stopped: false,
+            });
         }
         Ok(())
     }
 
     fn check_recovery(&mut self) -> Result<(), Halt> {
+        self.is_checked = false;
         self.home.clear();
         let mut partitions = Vec::new();
         let mut registry = BTreeMap::new();
@@ -260,15 +370,33 @@ impl Run {
                 .shard
                 .configure_partition(handle, config);
             configured.map_err(|error| format!("{handle:?}: {error}"))?;
-            let offsets = self.node_of(handle).shard.offsets(handle);
-            let offsets = offsets.ok_or_else(|| format!("{handle:?} has no offsets"))?;
-            let found = self.read_from(handle, offsets.log_start, offsets.high_watermark)?;
+            let (offsets, found) = self.read_whole(handle)?;
             let log = self.oracle.logs.get_mut(&handle);
             log.ok_or("checked above".to_owned())?
                 .check_recovered(ending, &offsets, &found)
                 .map_err(|problem| format!("{handle:?} after {ending:?}: {problem}"))?;
         }
+        self.is_checked = true;
         Ok(())
+    }
+
+    /// The offsets of a log and all its batches. Retention may cut it meanwhile: once more then.
+    fn read_whole(
+        &mut self,
+        handle: PartitionHandle,
+    ) -> Result<(LogOffsets, Vec<(i64, Vec<u8>)>), Halt> {
+        loop {
+            let offsets = self.offsets_of(handle)?;
+            let found = self.read_from(handle, offsets.log_start, offsets.high_watermark);
+            if self.offsets_of(handle)?.log_start == offsets.log_start {
+                return Ok((offsets, found?));
+            }
+        }
+    }
+
+    pub(super) fn offsets_of(&mut self, handle: PartitionHandle) -> Result<LogOffsets, Halt> {
+        let offsets = self.node_of(handle).shard.offsets(handle);
+        offsets.ok_or_else(|| Halt::Wrong(format!("{handle:?} has no offsets")))
     }
 
     pub(super) fn node_of(&mut self, handle: PartitionHandle) -> &mut Node {
@@ -323,7 +451,10 @@ impl Run {
         let node = self.node_of(handle);
         let problem = |error: ReadError| Halt::Wrong(format!("{handle:?} at {offset}: {error}"));
         match node.shard.read(&mut node.io, handle, request, ticket) {
-            Ok(Read::Ready(batches)) => return Ok(batches),
+            Ok(Read::Ready(batches)) => {
+                self.oracle.asked.remove(&ticket.0);
+                return Ok(batches);
+            }
             Ok(Read::Pending) => {}
             Err(_) if self.world.is_crashed() => return Err(Halt::Crashed),
             Err(error) => return Err(problem(error)),
@@ -372,7 +503,9 @@ impl Run {
         for event in std::mem::take(&mut self.events) {
             self.take_event(index, event)?;
         }
-        self.observe(index);
+        if self.is_checked {
+            self.observe(index);
+        }
         Ok(())
     }
 
@@ -403,7 +536,7 @@ impl Run {
                 self.coverage.fail_stops += u64::from(!node.is_stopped);
                 node.is_stopped = true;
             }
-            Event::Advanced(_) | Event::DiskFull(_) => {}
+            Event::Advanced(_) | Event::DiskFull(_) | Event::IndexLoaded(_) => {}
         }
         Ok(())
     }
@@ -458,8 +591,12 @@ impl Run {
     }
 }
 
-fn open_problem(index: usize, error: &OpenError) -> String {
-    format!("shard {index} does not open: {error}")
+const fn setup(journal: u16) -> JournalSetup {
+    JournalSetup {
+        id: JournalId(journal),
+        key: KEY,
+        set_id: [7; 16],
+    }
 }
 
 /// Cuts bytes into the batches they are.
@@ -508,5 +645,7 @@ fn shard_config(index: usize) -> ShardConfig {
         producers_max: 64,
         disk_depth_max: 8,
         retention_check_ms: 20,
+        ballast_bytes: 1 << 20,
+        prepared_bytes_max: 8 << 20,
     }
 }

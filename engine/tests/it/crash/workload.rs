@@ -49,7 +49,7 @@ impl Run {
             return self.create();
         };
         match self.random.below(100) {
-            0..=4 if self.oracle.logs.len() < 5 * self.shards => self.create(),
+            0..=4 if self.oracle.logs.len() < 5 * self.nodes.len() => self.create(),
             5 => self.delete(handle),
             6..=9 => self.advance_log_start(handle),
             10..=12 => self.put_registry(),
@@ -136,9 +136,7 @@ impl Run {
     }
 
     fn advance_log_start(&mut self, handle: PartitionHandle) -> Result<(), Halt> {
-        let Some(offsets) = self.node_of(handle).shard.offsets(handle) else {
-            return Err(Halt::Wrong(format!("{handle:?} has no offsets")));
-        };
+        let offsets = self.offsets_of(handle)?;
         let room = offsets.high_watermark - offsets.log_start;
         let offset = offsets.log_start + self.random.below(room as u64 + 1) as i64;
         let ticket = self.ticket(Asked::LogStart { handle, offset });
@@ -182,9 +180,7 @@ impl Run {
 
     /// Reads a stretch and compares it with what was sent.
     fn read_back(&mut self, handle: PartitionHandle) -> Result<(), Halt> {
-        let Some(offsets) = self.node_of(handle).shard.offsets(handle) else {
-            return Err(Halt::Wrong(format!("{handle:?} has no offsets")));
-        };
+        let offsets = self.offsets_of(handle)?;
         let room = offsets.high_watermark - offsets.log_start;
         if room == 0 {
             return Ok(());
@@ -275,9 +271,6 @@ impl Run {
             producer
                 .recent
                 .push_back((sequence, appended.base_offset, bytes));
-            while producer.recent.len() > RECENT {
-                producer.recent.pop_front();
-            }
         }
         Ok(())
     }
@@ -287,7 +280,7 @@ impl Run {
         let log = &self.oracle.logs[&handle];
         let mut recent = Vec::new();
         for producer in log.producers.values() {
-            recent.extend(producer.recent.iter().cloned());
+            recent.extend(producer.recent.iter().rev().take(RECENT).cloned());
         }
         if recent.is_empty() {
             return Ok(());
@@ -339,6 +332,7 @@ impl Run {
         let appended = node.shard.append(&mut node.io, handle, batch, ticket);
         match appended {
             Ok(appended) => {
+                log::debug!("{handle:?} takes {} bytes: {appended:?}", bytes.len());
                 let asked = Asked::Append {
                     handle,
                     end_offset: appended.end_offset,

@@ -61,12 +61,11 @@ fn check_one(report: &mut Report, path: &Path) -> Result<()> {
     let identity = view.identity();
     report.show(|| {
         format!(
-            "{}: handle {} index {}, generation {}, from offset {}, {} granules indexed",
+            "{}: handle {} index {}, generation {}, {} granules indexed",
             path.display(),
             identity.handle.0,
             identity.index,
             identity.generation,
-            identity.base_offset,
             view.granule_count()
         )
     });
@@ -88,7 +87,7 @@ fn check_batches(
 ) -> Result<u64> {
     let indexed_end = view.granule_count().saturating_sub(1) as u64 * GRANULE_BYTES;
     let mut position = SEGMENT_DATA_START;
-    let mut next_offset = view.identity().base_offset;
+    let mut next_offset = 0;
     let mut batch = Vec::new();
     while position + HEADER_BYTES as u64 <= file_bytes {
         let header = read_batch(file, position, file_bytes, &mut batch)?;
