@@ -97,7 +97,10 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Notes where each record went.
 #[derive(Clone, Default)]
-struct Deliveries(Arc<Mutex<Vec<Result<(i32, i64), KafkaError>>>>);
+struct Deliveries(Arc<Mutex<Vec<Delivery>>>);
+
+/// Partition and offset.
+type Delivery = Result<(i32, i64), KafkaError>;
 
 impl ClientContext for Deliveries {}
 

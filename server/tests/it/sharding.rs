@@ -32,6 +32,10 @@ fn cluster(client: &mut Client) -> (Vec<(i32, i32)>, Vec<i32>) {
     (nodes, leaders)
 }
 
+fn large_every_seventh(round: i64) -> String {
+    "x".repeat(if round % 7 == 0 { 70_000 } else { 10 })
+}
+
 #[test]
 fn every_connection_reaches_every_partition() {
     for shards in [2, 4] {
@@ -43,8 +47,7 @@ fn every_connection_reaches_every_partition() {
         for round in 0..20_i64 {
             for (number, client) in clients.iter_mut().enumerate() {
                 for partition in 0..8 {
-                    let size = if round % 7 == 0 { 70_000 } else { 10 };
-                    let value = format!("{round} {number} {}", "x".repeat(size));
+                    let value = format!("{round} {number} {}", large_every_seventh(round));
                     let sent = plain(&[&value]);
                     let (error, offset) = client.produce(("t", partition), &sent);
                     let log: &mut Vec<(i64, String)> = &mut expected[partition as usize];
