@@ -240,7 +240,7 @@ impl Checkpointing {
         }
     }
 
-    fn submit_piece(&mut self, io: &mut Io, copy: Copy, slot: usize) {
+    fn submit_piece(&self, io: &mut Io, copy: Copy, slot: usize) {
         let Some(piece) = &self.pieces[slot] else {
             return;
         };

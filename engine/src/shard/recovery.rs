@@ -186,23 +186,12 @@ impl Shard {
             step = match step {
                 Step::Commit(header) => {
                     let bytes = reader.commit(io, ring, &header)?;
-                    match header.content(bytes) {
-                        Ok(content) => {
-                            walk.accept(&header);
-                            replay.commit(self, io, header.id.sequence, &content)?;
-                            walk.step()
-                        }
-                        Err(_) => {
-                            let lost = walk.content_is_damaged(&header);
-                            if let Some(names) = header.names(bytes)
-                                && matches!(lost, Step::Lost { .. })
-                            {
-                                replay.lost_with_names(header.id.sequence, &names);
-                                walk.step()
-                            } else {
-                                lost
-                            }
-                        }
+                    if let Ok(content) = header.content(bytes) {
+                        walk.accept(&header);
+                        replay.commit(self, io, header.id.sequence, &content)?;
+                        walk.step()
+                    } else {
+                        judge_damage(&mut walk, replay, &header, bytes)
                     }
                 }
                 Step::Lost { from, to } => {
@@ -405,6 +394,23 @@ impl Plan {
             counters: Default::default(),
             config,
         })
+    }
+}
+
+/// What a commit with a whole header and damaged content means.
+fn judge_damage(
+    walk: &mut Walk<'_>,
+    replay: &mut Replay,
+    header: &FoundHeader,
+    bytes: &[u8],
+) -> Step {
+    let step = walk.content_is_damaged(header);
+    match header.names(bytes) {
+        Some(names) if matches!(step, Step::Lost { .. }) => {
+            replay.lost_with_names(header.id.sequence, &names);
+            walk.step()
+        }
+        _ => step,
     }
 }
 

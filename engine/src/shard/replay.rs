@@ -299,7 +299,7 @@ impl Replay {
 
     /// Fences what is lost: of partitions that could not go on, and at the ends of partitions that
     /// a lost commit held, or may have held.
-    pub(super) fn finish(&mut self, shard: &mut Shard) {
+    pub(super) fn finish(&self, shard: &mut Shard) {
         for (handle, end_offset) in &self.refused {
             if let Some(slot) = shard.partitions.get_mut(*handle) {
                 let at_least = slot.partition.closed_end() + 1;
@@ -316,14 +316,13 @@ impl Replay {
                     continue;
                 }
                 let closed_end = slot.partition.closed_end();
-                match &range.names {
-                    None => self.fence(slot, closed_end + UNKNOWN_LOSS_RECORDS, false),
-                    Some(names) => {
-                        let end = names.get(&handle).copied().unwrap_or(closed_end);
-                        if end > closed_end {
-                            self.fence(slot, end, true);
-                        }
-                    }
+                let Some(names) = &range.names else {
+                    self.fence(slot, closed_end + UNKNOWN_LOSS_RECORDS, false);
+                    continue;
+                };
+                let end = names.get(&handle).copied().unwrap_or(closed_end);
+                if end > closed_end {
+                    self.fence(slot, end, true);
                 }
             }
         }
