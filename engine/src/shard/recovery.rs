@@ -191,7 +191,7 @@ impl Shard {
                         replay.commit(self, io, header.id.sequence, &content)?;
                         walk.step()
                     } else {
-                        damaged(&header, bytes, &mut walk, replay)
+                        judge_damage(&mut walk, replay, &header, bytes)
                     }
                 }
                 Step::Lost { from, to } => {
@@ -397,6 +397,23 @@ impl Plan {
     }
 }
 
+/// What a commit with a whole header and damaged content means.
+fn judge_damage(
+    walk: &mut Walk<'_>,
+    replay: &mut Replay,
+    header: &FoundHeader,
+    bytes: &[u8],
+) -> Step {
+    let step = walk.content_is_damaged(header);
+    match header.names(bytes) {
+        Some(names) if matches!(step, Step::Lost { .. }) => {
+            replay.lost_with_names(header.id.sequence, &names);
+            walk.step()
+        }
+        _ => step,
+    }
+}
+
 fn read_copy(io: &mut Io, journal: JournalId, copy: Copy) -> Result<FoundCopy, OpenError> {
     let path = copy_path(journal, copy);
     let name = path.name.clone();
@@ -572,18 +589,5 @@ const fn number_in(journal: JournalId, file: FileId) -> Option<u64> {
         Some(file.0 & ((1 << FILE_NUMBER_BITS) - 1))
     } else {
         None
-    }
-}
-
-/// The step in place of a commit whose content fails its check: if it was resolved and its names
-/// can be read, they say which partitions lost what.
-fn damaged(header: &FoundHeader, bytes: &[u8], walk: &mut Walk<'_>, replay: &mut Replay) -> Step {
-    let lost = walk.content_is_damaged(header);
-    match header.names(bytes) {
-        Some(names) if matches!(lost, Step::Lost { .. }) => {
-            replay.lost_with_names(header.id.sequence, &names);
-            walk.step()
-        }
-        _ => lost,
     }
 }
