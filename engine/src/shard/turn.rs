@@ -14,6 +14,9 @@ use crate::partition::{Closed, Durability, Now, PlacingRule, WriteBackNeed};
 
 /// Pending bytes from which placing pays even on an idle device.
 const PLACED_IDLE_BYTES_MIN: u64 = 512 * 1024;
+/// Payload room below which nothing more is put into a commit: a partition's control record needs
+/// less.
+const CLOSE_ROOM_MIN: usize = 512;
 /// Unwritten bytes from which a partition is written back without need.
 const WRITE_BACK_BYTES_MIN: u64 = 64 * 1024;
 /// Share of memory above which cached tails are given up, and how far.
@@ -233,6 +236,9 @@ impl Shard {
             let handle = slot.owner.handle;
             loop {
                 let room = self.journal.room();
+                if room < CLOSE_ROOM_MIN {
+                    break;
+                }
                 let closed = slot.partition.close_next(sequence, room, &mut self.entry);
                 match closed {
                     None => break,
