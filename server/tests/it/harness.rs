@@ -44,6 +44,7 @@ impl TestBroker {
         let mut config = ServeConfig {
             data_dir: directory.clone(),
             listen: "127.0.0.1:0".to_owned(),
+            node_id: 1,
             cores: Some(vec![0; shards]),
             memory_bytes: shards as u64 * (96 << 20),
             settings: vec![("millrace.journal.bytes".to_owned(), "16777216".to_owned())],
