@@ -57,7 +57,7 @@ fn crash_and_check(seed: u64, crash: Crash, rounds: u64) {
         }
         machine.restart();
         // A crash inside recovery, now and then.
-        if (seed + round) % 3 == 0 {
+        if (seed + round).is_multiple_of(3) {
             machine.world.crash_after((seed + round) % 40, crash);
             if machine.open().is_err() || machine.world.is_crashed() {
                 machine.restart();
