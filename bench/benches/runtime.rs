@@ -46,16 +46,13 @@ fn tokio_uring_baseline(c: &mut Criterion) {
             let mut buffer = vec![0; BYTES];
             loop {
                 let (count, back) = stream.read(buffer).await;
+                if !matches!(count, Ok(1..)) {
+                    break;
+                }
+                let (sent, back) = stream.write_all(back).await;
                 buffer = back;
-                match count {
-                    Ok(0) | Err(_) => break,
-                    Ok(_) => {
-                        let (sent, back) = stream.write_all(buffer).await;
-                        buffer = back;
-                        if sent.is_err() {
-                            break;
-                        }
-                    }
+                if sent.is_err() {
+                    break;
                 }
             }
         });

@@ -180,7 +180,7 @@ fn disk_counters(device: &str) -> (u64, u64) {
 #[derive(Clone, Debug, Serialize)]
 pub struct Manifest {
     /// Version of this program.
-    pub millrace: String,
+    pub version: String,
     /// Kernel release.
     pub kernel: String,
     /// CPU model.
@@ -212,7 +212,7 @@ impl Manifest {
                 .map_or_else(|_| "unknown".into(), |text| text.trim().to_owned())
         };
         Self {
-            millrace: env!("CARGO_PKG_VERSION").into(),
+            version: env!("CARGO_PKG_VERSION").into(),
             kernel: rustix::system::uname()
                 .release()
                 .to_string_lossy()

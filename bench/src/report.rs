@@ -60,8 +60,8 @@ impl Report {
         let machine = &self.machine;
         println!("# {}", self.command);
         println!(
-            "# millrace {} | kernel {} | {} | {} cores | fs {} | {}",
-            machine.millrace,
+            "# version {} | kernel {} | {} | {} cores | fs {} | {}",
+            machine.version,
             machine.kernel,
             machine.cpu,
             machine.cores,

@@ -96,7 +96,7 @@ pub fn create_topic(
         .iter()
         .map(|(name, value)| CreatableTopicConfig {
             name,
-            value: Some(value.as_str().into()),
+            value: Some(value.as_str()),
         })
         .collect();
     let topic = CreatableTopic {

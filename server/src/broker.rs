@@ -5,7 +5,7 @@
 //! leaves; `park` waits. A simulation may call `turn` instead of the kernel's loop.
 
 use crate::config::BrokerSettings;
-use crate::handlers::fetch::part::{ActivePart, PartItem};
+use crate::handlers::fetch::part::{ActivePart, FetchPart, PartItem, PartResult};
 use crate::handlers::fetch::sessions::FetchSessions;
 use crate::handlers::fetch::{FetchRequest, Watchers};
 use crate::handlers::produce::{Hop, ProduceRequest};
@@ -118,6 +118,9 @@ pub struct BrokerShard {
     pub(crate) fetch_pool: Vec<FetchRequest>,
     pub(crate) part_items: Vec<Vec<PartItem>>,
     pub(crate) parts: Slab<ActivePart>,
+    #[expect(clippy::vec_box, reason = "parts travel between shards in their boxes")]
+    pub(crate) part_pool: Vec<Box<FetchPart>>,
+    pub(crate) result_pool: Vec<Vec<PartResult>>,
     pub(crate) part_keys: FxHashMap<(ShardId, u64), SlabKey>,
     pub(crate) starved_parts: Vec<SlabKey>,
     pub(crate) watchers: Watchers,
@@ -209,6 +212,8 @@ impl BrokerShard {
             fetch_pool: Vec::new(),
             part_items: Vec::new(),
             parts: Slab::default(),
+            part_pool: Vec::new(),
+            result_pool: Vec::new(),
             part_keys: FxHashMap::default(),
             starved_parts: Vec::new(),
             watchers: Watchers::default(),
@@ -353,6 +358,7 @@ impl BrokerShard {
                     self.net.add(&mut self.io, socket, peer);
                 } else {
                     self.io.close_socket(socket);
+                    self.send(from, Mail::Closed(vec![peer]));
                 }
             }
             Mail::Closed(peers) => {

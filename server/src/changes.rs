@@ -7,10 +7,10 @@ use crate::mail::{Hello, Mail};
 use crate::protocol::ErrorCode;
 use crate::slab::SlabKey;
 use crate::ticket::{Waiting, ticket};
-use crate::topics::catalog::{Catalog, Node};
+use crate::topics::catalog::{Catalog, Node, Topic};
 use crate::topics::controller::{Change, Order, Put};
 use millrace_engine::ids::{PartitionHandle, ShardId};
-use millrace_engine::shard::ControlError;
+use millrace_engine::shard::{ControlError, Shard};
 use std::sync::Arc;
 
 /// A change of partitions on its way to the disk.
@@ -131,20 +131,9 @@ impl BrokerShard {
     /// Uses a new catalog, gives its settings to this shard's partitions, and says so.
     pub(crate) fn hold_catalog(&mut self, catalog: Arc<Catalog>) {
         for topic in catalog.topics() {
-            let is_same = self
-                .catalog
-                .topic(&topic.name)
-                .is_some_and(|old| Arc::ptr_eq(old, topic));
-            if is_same {
-                continue;
-            }
-            for place in &topic.partitions {
-                if place.shard == self.me {
-                    let config = topic.settings.partition.clone();
-                    if let Err(error) = self.engine.configure_partition(place.handle, config) {
-                        log::error!("topic {}: partition not configured: {error}", topic.name);
-                    }
-                }
+            let old = self.catalog.topic(&topic.name);
+            if !old.is_some_and(|old| Arc::ptr_eq(old, topic)) {
+                configure(&mut self.engine, self.me, topic);
             }
         }
         let version = catalog.version;
@@ -154,5 +143,15 @@ impl BrokerShard {
             self.begin_accepting();
         }
         self.send(ShardId(0), Mail::CatalogHeld(version));
+    }
+}
+
+/// Gives a topic's settings to those of its partitions that live here.
+fn configure(engine: &mut Shard, me: ShardId, topic: &Topic) {
+    for place in topic.partitions.iter().filter(|place| place.shard == me) {
+        let config = topic.settings.partition.clone();
+        if let Err(error) = engine.configure_partition(place.handle, config) {
+            log::error!("topic {}: partition not configured: {error}", topic.name);
+        }
     }
 }

@@ -182,11 +182,14 @@ fn stop_all(remote: &Remote<Command>) {
 /// See [`RunError`].
 pub fn run(config: &ServeConfig) -> Result<(), RunError> {
     let running = start(config)?;
+    let told = config.advertised.clone();
+    let told = told.or_else(|| running.addresses.first().map(SocketAddr::to_string));
     start_lines::log_start(
-        config,
         &running.kernel,
+        config.memory_bytes,
         running.report(),
-        running.addresses(),
+        &told.unwrap_or_default(),
+        running.addresses.len(),
     );
     let remote = running.group.remote();
     let watched = on_terminate(move |times| {

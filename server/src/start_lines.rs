@@ -1,20 +1,19 @@
 //! What a person reads when the broker starts and when it ends.
 
-use crate::run::{Advertise, ServeConfig};
 use millrace_engine::ids::ShardId;
 use millrace_engine::io::IoCounters;
 use millrace_engine::io::group::{KernelConfig, kernel_release};
 use millrace_engine::shard::ShardCounters;
-use std::net::SocketAddr;
 
 const MIB: u64 = 1 << 20;
 
 /// Logs what was found, chosen and bounded, and where a client connects.
 pub(crate) fn log_start(
-    config: &ServeConfig,
     kernel: &KernelConfig,
+    memory_bytes: u64,
     report: &[String],
-    addresses: &[SocketAddr],
+    client_address: &str,
+    nodes: usize,
 ) {
     let cores: Vec<String> = kernel.cores.iter().map(usize::to_string).collect();
     log::info!(
@@ -28,23 +27,16 @@ pub(crate) fn log_start(
     }
     log::info!(
         "memory: {} MiB in all, {} MiB of buffers per shard; data in {}, journals in {}",
-        config.memory_bytes / MIB,
+        memory_bytes / MIB,
         kernel.arena_bytes as u64 / MIB,
         kernel.data_dir.display(),
         kernel.journal_dir.display()
     );
-    let Some(first) = addresses.first() else {
-        return;
-    };
-    let told = config
-        .advertised
-        .clone()
-        .unwrap_or_else(|| first.to_string());
-    let how = match config.advertise {
-        Advertise::Single => "one node".to_owned(),
-        Advertise::PerCore => format!("{} nodes, one per shard", addresses.len()),
-    };
-    log::info!("ready as {how}: point Kafka clients at {told} (for example: kcat -b {told} -L)");
+    log::info!(
+        "ready as {nodes} {}: point Kafka clients at {client_address} (for example: kcat -b \
+         {client_address} -L)",
+        if nodes == 1 { "node" } else { "nodes" }
+    );
 }
 
 /// Logs what one shard did in its life, for operators and benchmarks.

@@ -10,6 +10,7 @@ use crate::requests::{self, Fetcher, TOPIC};
 use anyhow::{Context, Result, anyhow};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
 const FETCH_BYTES: i32 = 8 << 20;
 /// Requests a second of the latency probe.
@@ -21,34 +22,11 @@ const PROBE_PER_SECOND: f64 = 1_000.0;
 /// When the broker cannot be started or a load fails.
 pub fn run(setting: &Setting, load: &LoadArgs, report: &mut Report) -> Result<()> {
     pin_to(setting.client_core)?;
-    let (process, directory) = setting.own_broker("drain")?;
     let mut load = load.clone();
     load.retention_bytes = -1;
     load.partitions = 2;
-    requests::create_topic(process.address, TOPIC, 2, &load.topic_configs())?;
-    let fill = LoadArgs {
-        partitions: 1,
-        ..load.clone()
-    };
-    let subject = Subject {
-        address: process.address,
-        process: Some(process),
-        directory: Some(directory),
-    };
-    let written = produce::measure(setting, &subject, &fill, Pace::Window(fill.window))?;
-    let batch_bytes = written.batch_bytes;
-    let Subject {
-        process, directory, ..
-    } = subject;
-    drop(process.context("drain starts its own broker")?.stop()?);
-    let directory = directory.context("drain has a directory of its own")?;
-    let process = BrokerProcess::start(&setting.broker_options(directory.0.clone())?)?;
-    let address = process.address;
-    let subject = Subject {
-        address,
-        process: Some(process),
-        directory: Some(directory),
-    };
+    let (subject, batch_bytes) = with_backlog(setting, &load)?;
+    let address = subject.address;
     let probe = LoadArgs {
         batch_bytes: 1024,
         connections: 1,
@@ -65,19 +43,7 @@ pub fn run(setting: &Setting, load: &LoadArgs, report: &mut Report) -> Result<()
     let lone_rate = bytes as f64 / seconds;
     report.figure("drain alone", lone_rate / 1e6, "MB/s");
     let stop = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&stop);
-    let drain = std::thread::spawn(move || -> Result<f64> {
-        let (mut bytes, mut seconds) = (0, 0.0);
-        while !stopped.load(Ordering::Relaxed) {
-            let (read, took) = fetcher.drain(64 << 20)?;
-            bytes += read;
-            seconds += took;
-            if read == 0 {
-                fetcher.offset = 0;
-            }
-        }
-        Ok(bytes as f64 / seconds)
-    });
+    let drain = drain_until(fetcher, Arc::clone(&stop));
     let both = produce::measure(setting, &subject, &probe, Pace::Rate(PROBE_PER_SECOND))?;
     stop.store(true, Ordering::Relaxed);
     let rate = drain.join().map_err(|_| anyhow!("the drain panicked"))??;
@@ -99,4 +65,50 @@ pub fn run(setting: &Setting, load: &LoadArgs, report: &mut Report) -> Result<()
     );
     drop(subject.stop()?);
     Ok(())
+}
+
+/// Reads round and round on a thread of its own; gives bytes a second.
+fn drain_until(mut fetcher: Fetcher, stopped: Arc<AtomicBool>) -> JoinHandle<Result<f64>> {
+    std::thread::spawn(move || {
+        let (mut bytes, mut seconds) = (0, 0.0);
+        while !stopped.load(Ordering::Relaxed) {
+            let (read, took) = fetcher.drain(64 << 20)?;
+            bytes += read;
+            seconds += took;
+            if read == 0 {
+                fetcher.offset = 0;
+            }
+        }
+        Ok(bytes as f64 / seconds)
+    })
+}
+
+/// Writes a backlog into the first of two partitions, then restarts the broker, so that nothing of
+/// it is in memory. Gives the size of its batches too.
+fn with_backlog(setting: &Setting, load: &LoadArgs) -> Result<(Subject, usize)> {
+    let (process, directory) = setting.own_broker("drain")?;
+    requests::create_topic(process.address, TOPIC, 2, &load.topic_configs())?;
+    let fill = LoadArgs {
+        partitions: 1,
+        ..load.clone()
+    };
+    let subject = Subject {
+        address: process.address,
+        process: Some(process),
+        directory: Some(directory),
+    };
+    let written = produce::measure(setting, &subject, &fill, Pace::Window(fill.window))?;
+    let Subject {
+        process, directory, ..
+    } = subject;
+    drop(process.context("drain starts its own broker")?.stop()?);
+    let directory = directory.context("drain has a directory of its own")?;
+    let process = BrokerProcess::start(&setting.broker_options(directory.0.clone())?)?;
+    let address = process.address;
+    let subject = Subject {
+        address,
+        process: Some(process),
+        directory: Some(directory),
+    };
+    Ok((subject, written.batch_bytes))
 }

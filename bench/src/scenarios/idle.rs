@@ -79,16 +79,7 @@ pub fn run(setting: &Setting, report: &mut Report) -> Result<()> {
         "KiB",
         Target::AtMost(64.0),
     );
-    let sampler = Sampler::new(Some(process.id()), Some(&setting.dir));
-    let from = sampler.sample();
-    std::thread::sleep(REST);
-    let usage = sampler.since(&from);
-    report.against(
-        "idle: CPU of a broker at rest",
-        usage.broker_cpu_seconds / usage.seconds * 100.0,
-        "% of a core",
-        Target::AtMost(0.2),
-    );
+    at_rest(setting, process.id(), report);
     drop(subject.stop()?);
     Ok(())
 }
@@ -100,4 +91,17 @@ fn segment_bytes(data_dir: &std::path::Path) -> Result<u64> {
         total += file?.metadata()?.blocks() * 512;
     }
     Ok(total)
+}
+
+fn at_rest(setting: &Setting, broker: u32, report: &mut Report) {
+    let sampler = Sampler::new(Some(broker), Some(&setting.dir));
+    let from = sampler.sample();
+    std::thread::sleep(REST);
+    let usage = sampler.since(&from);
+    report.against(
+        "idle: CPU of a broker at rest",
+        usage.broker_cpu_seconds / usage.seconds * 100.0,
+        "% of a core",
+        Target::AtMost(0.2),
+    );
 }

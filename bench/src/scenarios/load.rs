@@ -179,11 +179,13 @@ impl Load<'_> {
                 Instant::now() < deadline,
                 "requests were not answered within 30 s"
             );
-            for connection in &mut *self.connections {
+            let owing = self
+                .connections
+                .iter_mut()
+                .filter(|connection| connection.in_flight() > 0);
+            for connection in owing {
                 connection.flush_begun()?;
-                if connection.in_flight() > 0 {
-                    connection.take_answers(|_| {})?;
-                }
+                connection.take_answers(drop)?;
             }
         }
         Ok(())

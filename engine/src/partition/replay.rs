@@ -21,7 +21,14 @@ impl Partition {
     /// # Errors
     /// The bytes are damaged.
     pub fn restore(state: &[u8]) -> Result<Self, StateError> {
-        decode_state(state)
+        let mut partition = decode_state(state)?;
+        // The state is older than the writes it waited for: space that holds records by now was
+        // prepared, and zeros must never go over it again.
+        for segment in &mut partition.segments {
+            let written = (segment.end - segment.start).next_multiple_of(BLOCK_BYTES);
+            segment.prepared = segment.prepared.max(written);
+        }
+        Ok(partition)
     }
 
     /// Applies an append entry of a commit: offsets, index, checksums, producers; inline bytes go
@@ -55,6 +62,8 @@ impl Partition {
         self.replay_batches(number, entry);
         if !placed.is_empty() {
             self.note_written(placed.clone());
+            let segment = &mut self.segments[number];
+            segment.prepared = segment.prepared.max(entry.placed.end);
         }
         self.extend_sum(number, head.end);
         self.extend_sum_by_pieces(number, placed.end.max(from), entry.placed_crcs);
@@ -75,6 +84,15 @@ impl Partition {
         self.advance_written();
         self.is_changed = true;
         Ok(())
+    }
+
+    /// Where replay stands: the active segment's file, its generation, and the position in it at
+    /// which the next entry must begin.
+    #[must_use]
+    pub fn replay_end(&self) -> Option<(crate::ids::FileId, u32, u64)> {
+        let segment = self.segments.back().filter(|segment| !segment.is_sealed)?;
+        let position = segment.in_file(self.closed.position);
+        Some((segment.file, segment.generation, position))
     }
 
     fn mismatch(&self, problem: impl Into<String>) -> ReplayError {
@@ -260,6 +278,26 @@ impl Partition {
             Control::AcceptLoss { fence } => self.replay_accepted_loss(&fence),
         }
         Ok(())
+    }
+
+    /// Records from the log's end to `end_offset` are lost for good: their offsets are never given
+    /// out again, readers of them are told, and appends wait until the loss is accepted.
+    pub fn replay_loss(&mut self, end_offset: i64) {
+        let start_offset = self.closed.offset;
+        if end_offset <= start_offset {
+            return;
+        }
+        self.set_all_ends(End {
+            offset: end_offset,
+            position: self.closed.position,
+        });
+        self.is_changed = true;
+        self.fence(Fence {
+            start_offset,
+            end_offset,
+            stops_appends: true,
+            is_lost: false,
+        });
     }
 
     fn replay_log_start(&mut self, offset: i64) {

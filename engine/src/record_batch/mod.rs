@@ -379,6 +379,32 @@ pub fn crc(batch: &[u8]) -> u32 {
     crc32c::crc32c(batch.get(CRC_SPAN_START..).unwrap_or_default())
 }
 
+/// A batch of `batch_bytes` bytes without records that takes up the offsets `[base_offset,
+/// end_offset)`: stands in for batches that were lost, so that their neighbours stay reachable.
+/// It is never served. `None` when no batch can have these bounds.
+#[must_use]
+pub fn stand_in(base_offset: i64, end_offset: i64, batch_bytes: usize) -> Option<Vec<u8>> {
+    let last_offset_delta =
+        i32::try_from(end_offset.checked_sub(base_offset)?.checked_sub(1)?).ok()?;
+    if last_offset_delta < 0 || !(HEADER_BYTES..=BATCH_BYTES_MAX as usize).contains(&batch_bytes) {
+        return None;
+    }
+    let mut batch = vec![0; batch_bytes];
+    let (wire, _) = WireHeader::mut_from_prefix(&mut batch).ok()?;
+    wire.base_offset = I64::new(base_offset);
+    wire.length = I32::new(i32::try_from(batch_bytes.checked_sub(LENGTH_OVERHEAD_BYTES)?).ok()?);
+    wire.magic = MAGIC;
+    wire.last_offset_delta = I32::new(last_offset_delta);
+    wire.producer_id = I64::new(-1);
+    wire.producer_epoch = (-1).into();
+    wire.base_sequence = I32::new(-1);
+    wire.max_timestamp = I64::new(-1);
+    let crc = crc(&batch);
+    let (wire, _) = WireHeader::mut_from_prefix(&mut batch).ok()?;
+    wire.crc = crc.into();
+    Some(batch)
+}
+
 /// Gives a checked batch its place in the log. Both fields lie before the span of its crc.
 ///
 /// # Panics

@@ -156,6 +156,21 @@ impl Checkpointing {
         self.phase == Phase::Idle
     }
 
+    /// Whether the first copy is durable and the second is not.
+    #[cfg(test)]
+    pub(super) const fn is_second(&self) -> bool {
+        self.is_second
+    }
+
+    /// Which copy is being written.
+    #[cfg(test)]
+    pub(super) const fn writing(&self) -> Option<Copy> {
+        match self.phase {
+            Phase::Writing(copy) => Some(copy),
+            _ => None,
+        }
+    }
+
     /// Whether one of its operations is in flight.
     pub(super) fn is_in_flight(&self) -> bool {
         self.file_op_in_flight || self.pieces.iter().any(Option::is_some)
@@ -225,7 +240,7 @@ impl Checkpointing {
         }
     }
 
-    fn submit_piece(&mut self, io: &mut Io, copy: Copy, slot: usize) {
+    fn submit_piece(&self, io: &mut Io, copy: Copy, slot: usize) {
         let Some(piece) = &self.pieces[slot] else {
             return;
         };
@@ -236,6 +251,15 @@ impl Checkpointing {
             durable: true,
         };
         io.submit(JournalOp::CheckpointPiece(slot as u64).token(), op);
+    }
+
+    /// An operation of a shard that stopped has ended; nothing follows from it.
+    pub(super) fn abandon(&mut self, op: JournalOp) {
+        match op {
+            JournalOp::CheckpointPiece(slot) => self.pieces[slot as usize] = None,
+            JournalOp::CheckpointFile => self.file_op_in_flight = false,
+            JournalOp::Commit(_) | JournalOp::Sync => {}
+        }
     }
 
     /// Takes the completion of one of its operations.
@@ -340,8 +364,8 @@ impl Shard {
     pub(super) fn checkpoint_due_ns(&self) -> Option<u64> {
         let is_changed = self.journal.next_sequence > self.checkpointing.start_sequence;
         (self.checkpointing.is_idle() && is_changed).then(|| {
-            let interval_ns = self.config.checkpoint_interval_ms * 1_000_000;
-            self.checkpointing.done_at_ns + interval_ns
+            let interval_ns = self.config.checkpoint_interval_ms.saturating_mul(1_000_000);
+            self.checkpointing.done_at_ns.saturating_add(interval_ns)
         })
     }
 

@@ -125,6 +125,8 @@ pub(super) struct Journal {
     pub(super) previous: Check,
     /// The mark in the last header closed.
     pub(super) last_mark: u64,
+    /// The last commit that holds anything: what a mark must cover.
+    last_content: u64,
     window: [InFlight; COMMITS_IN_FLIGHT_MAX as usize],
     pub(super) in_flight: usize,
     buffers: BufferPool,
@@ -167,6 +169,7 @@ impl Journal {
             told_written: next_sequence - 1,
             previous: setup.key.seed(setup.id.0, epoch),
             last_mark: next_sequence - 1,
+            last_content: next_sequence - 1,
             window: Default::default(),
             in_flight: 0,
             buffers,
@@ -356,6 +359,9 @@ impl Journal {
         );
         std::mem::swap(&mut self.echo, &mut self.next_echo);
         self.last_mark = mark;
+        if !self.table.is_empty() {
+            self.last_content = sequence;
+        }
         self.front.advance(length as u64);
         self.next_sequence += 1;
         self.commits += 1;
@@ -486,6 +492,15 @@ impl Journal {
         WriteEnd::Done
     }
 
+    /// An operation of a shard that stopped has ended; nothing follows from it.
+    pub(super) fn abandon(&mut self, op: JournalOp) {
+        match op {
+            JournalOp::Commit(_) => self.in_flight -= 1,
+            JournalOp::Sync => self.is_syncing = false,
+            JournalOp::CheckpointPiece(_) | JournalOp::CheckpointFile => {}
+        }
+    }
+
     /// Whether a flush is under way.
     pub(super) const fn is_syncing(&self) -> bool {
         self.is_syncing
@@ -539,7 +554,7 @@ impl Journal {
 
     /// Whether the end of what is resolved has no witness in the ring yet.
     pub(super) const fn lacks_mark(&self, live_from: u64) -> bool {
-        self.last_mark < self.resolved && self.resolved >= live_from
+        self.last_mark < self.last_content && self.last_content >= live_from
     }
 
     /// When an idle mark is due: nothing is in flight and the last header's mark is behind.

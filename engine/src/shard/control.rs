@@ -274,7 +274,8 @@ impl Shard {
             self.retention_cursor = Some(end);
         } else {
             self.retention_cursor = None;
-            self.retention_due_ns = self.now.ns + self.config.retention_check_ms * 1_000_000;
+            let interval_ns = self.config.retention_check_ms.saturating_mul(1_000_000);
+            self.retention_due_ns = self.now.ns.saturating_add(interval_ns);
         }
     }
 }

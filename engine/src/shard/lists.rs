@@ -293,9 +293,7 @@ impl Lists {
             .next_deadline_ns()
             .is_some_and(|deadline_ns| deadline_ns <= now_ns)
         {
-            let Some(Reverse((deadline_ns, number))) = self.deadlines.pop() else {
-                return None;
-            };
+            let Reverse((deadline_ns, number)) = self.deadlines.pop()?;
             if let Some(slot) = partitions.at_mut(number)
                 && slot.deadline_ns == deadline_ns
             {

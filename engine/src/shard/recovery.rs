@@ -35,6 +35,9 @@ use crate::limits::BLOCK_BYTES;
 use crate::partition::Partition;
 use crate::planted::{Bug, is};
 
+/// A segment file's id is its journal's id and, in the lower bits, a number.
+const FILE_NUMBER_BITS: u32 = 40;
+
 /// A copy as it was found.
 struct FoundCopy {
     file: FileHandle,
@@ -183,23 +186,12 @@ impl Shard {
             step = match step {
                 Step::Commit(header) => {
                     let bytes = reader.commit(io, ring, &header)?;
-                    match header.content(bytes) {
-                        Ok(content) => {
-                            walk.accept(&header);
-                            replay.commit(self, io, header.id.sequence, &content)?;
-                            walk.step()
-                        }
-                        Err(_) => {
-                            let lost = walk.content_is_damaged(&header);
-                            if let Some(names) = header.names(bytes)
-                                && matches!(lost, Step::Lost { .. })
-                            {
-                                replay.lost_with_names(header.id.sequence, &names);
-                                walk.step()
-                            } else {
-                                lost
-                            }
-                        }
+                    if let Ok(content) = header.content(bytes) {
+                        walk.accept(&header);
+                        replay.commit(self, io, header.id.sequence, &content)?;
+                        walk.step()
+                    } else {
+                        judge_damage(&mut walk, replay, &header, bytes)
                     }
                 }
                 Step::Lost { from, to } => {
@@ -227,8 +219,14 @@ impl Shard {
     /// Raises epochs, writes everything back and makes the recovery checkpoint durable.
     fn finish_recovery(&mut self, io: &mut Io, is_clean: bool) -> Result<(), OpenError> {
         let relaxed_reused = is(Bug::RelaxedOffsetsReused);
+        let journal = self.journal.setup.id;
         for (_, slot) in self.partitions.iter_mut() {
             slot.partition.finish_recovery(is_clean || relaxed_reused);
+            for file in slot.partition.files() {
+                if let Some(number) = number_in(journal, file.file) {
+                    self.preparation.skip_number(number);
+                }
+            }
         }
         for number in 0..self.partitions.slot_count() {
             self.recount(number);
@@ -241,7 +239,8 @@ impl Shard {
         for number in 0..self.partitions.slot_count() {
             self.lists.touch(&mut self.partitions, number);
         }
-        self.retention_due_ns = io.now_ns() + self.config.retention_check_ms * 1_000_000;
+        let interval_ns = self.config.retention_check_ms.saturating_mul(1_000_000);
+        self.retention_due_ns = io.now_ns().saturating_add(interval_ns);
         Ok(())
     }
 
@@ -395,6 +394,23 @@ impl Plan {
             counters: Default::default(),
             config,
         })
+    }
+}
+
+/// What a commit with a whole header and damaged content means.
+fn judge_damage(
+    walk: &mut Walk<'_>,
+    replay: &mut Replay,
+    header: &FoundHeader,
+    bytes: &[u8],
+) -> Step {
+    let step = walk.content_is_damaged(header);
+    match header.names(bytes) {
+        Some(names) if matches!(step, Step::Lost { .. }) => {
+            replay.lost_with_names(header.id.sequence, &names);
+            walk.step()
+        }
+        _ => step,
     }
 }
 
@@ -559,11 +575,19 @@ fn highest_listed(io: &mut Io, journal: JournalId) -> Result<u64, OpenError> {
             });
         }
     };
-    let of_journal = names
+    let numbers = names
         .iter()
         .filter_map(|(name, _)| SegmentFile::parse(name))
         .filter(|file| file.content == Content::Records)
-        .filter(|file| file.id.0 >> 40 == u64::from(journal.0));
-    let numbers = of_journal.map(|file| file.id.0 & ((1 << 40) - 1));
+        .filter_map(|file| number_in(journal, file.id));
     Ok(numbers.max().unwrap_or(0))
+}
+
+/// The number of a segment file within the journal that made it, if that is `journal`.
+const fn number_in(journal: JournalId, file: FileId) -> Option<u64> {
+    if file.0 >> FILE_NUMBER_BITS == journal.0 as u64 {
+        Some(file.0 & ((1 << FILE_NUMBER_BITS) - 1))
+    } else {
+        None
+    }
 }

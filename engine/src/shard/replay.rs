@@ -1,7 +1,8 @@
 //! Replay of commits into partitions, and the account of what rot took.
 //!
-//! A partition whose entries do not continue each other stops at the last record that does, and
-//! everything known behind it is fenced. Of the partitions without an entry behind a lost commit,
+//! Where a lost commit left a hole inside a segment, the hole is fenced and the log goes on behind
+//! it. A partition that cannot go on so stops at its last record before the hole, and everything
+//! known behind it is fenced. Of the partitions without an entry behind a lost commit,
 //! those that it held are fenced at their end: by name where the commit's table or its successor's
 //! echo survived, else all of them, for nothing proves that they are whole.
 
@@ -13,9 +14,14 @@ use crate::ids::{JournalId, PartitionHandle};
 use crate::io::Io;
 use crate::journal::control::Control;
 use crate::journal::format::{CommitContent, FoundEntry, Kind};
-use crate::partition::{BatchDescriptor, Fence, Partition, ReplayEntry, ReplayError};
+use crate::partition::{Fence, Partition, ReplayEntry, ReplayError};
+use crate::record_batch::stand_in;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Offsets that are given up when a lost commit may have held records of a partition and nothing
+/// says how many: more than a commit's window can hold of any sensible batches.
+const UNKNOWN_LOSS_RECORDS: i64 = 1 << 20;
 
 /// Sequences that were resolved and are lost.
 #[derive(Debug)]
@@ -34,10 +40,8 @@ pub(super) struct Replay {
     /// Sequence of the last entry seen of each partition, since the first loss.
     last_seen: FxHashMap<PartitionHandle, u64>,
     deleted: BTreeSet<PartitionHandle>,
-    descriptors: Vec<BatchDescriptor>,
-    crcs: Vec<u32>,
-    /// Partitions that could not go on, and the offsets that are fenced for it.
-    refused: BTreeMap<PartitionHandle, (i64, i64)>,
+    /// Partitions that could not go on, and the end of what they are known to have held.
+    refused: BTreeMap<PartitionHandle, i64>,
 }
 
 impl Replay {
@@ -47,8 +51,6 @@ impl Replay {
             lost: Vec::new(),
             last_seen: FxHashMap::default(),
             deleted: BTreeSet::new(),
-            descriptors: Vec::new(),
-            crcs: Vec::new(),
             refused: BTreeMap::new(),
         }
     }
@@ -132,14 +134,12 @@ impl Replay {
         if !self.lost.is_empty() {
             self.last_seen.insert(handle, sequence);
         }
-        if let Some((_, end_offset)) = self.refused.get_mut(&handle) {
+        if let Some(end_offset) = self.refused.get_mut(&handle) {
             *end_offset = found.entry.end_offset.max(*end_offset);
             return Ok(());
         }
-        self.descriptors.clear();
-        self.descriptors.extend(found.descriptors());
-        self.crcs.clear();
-        self.crcs.extend(found.placed_crcs());
+        let descriptors: Vec<_> = found.descriptors().collect();
+        let crcs: Vec<_> = found.placed_crcs().collect();
         let entry = ReplayEntry {
             sequence,
             base_offset: found.entry.base_offset,
@@ -150,8 +150,8 @@ impl Replay {
             position: found.entry.position,
             length: found.entry.length,
             placed: found.entry.placed_start..found.entry.placed_end,
-            placed_crcs: &self.crcs,
-            descriptors: &self.descriptors,
+            placed_crcs: &crcs,
+            descriptors: &descriptors,
             image: found.image,
             inline: found.inline,
             ceiling: found.entry.ceiling,
@@ -159,7 +159,7 @@ impl Replay {
         let mut was_tried = false;
         loop {
             let Some(slot) = shard.partitions.get_mut(handle) else {
-                self.refuse(handle, (0, found.entry.end_offset), "its creation is lost");
+                self.refuse(handle, found.entry.end_offset, "its creation is lost");
                 return Ok(());
             };
             match slot.partition.replay_entry(io.arena(), &entry) {
@@ -169,24 +169,92 @@ impl Replay {
                     shard.make_room(io)?;
                 }
                 Err(ReplayError::NoMemory { .. }) => return Err(OpenError::no_memory("replay")),
+                Err(ReplayError::Mismatch { .. }) if self.bridge(shard, io, &entry, handle)? => {}
                 Err(ReplayError::Mismatch { problem, .. }) => {
-                    let range = (slot.partition.closed_end(), found.entry.end_offset);
-                    self.refuse(handle, range, &problem);
+                    self.refuse(handle, found.entry.end_offset, &problem);
                     return Ok(());
                 }
             }
         }
     }
 
+    /// Lets a partition go on behind records that rot took: fences them, and puts a batch without
+    /// records where they lay, so that what follows keeps its place. Returns whether it could.
+    fn bridge(
+        &self,
+        shard: &mut Shard,
+        io: &mut Io,
+        entry: &ReplayEntry<'_>,
+        handle: PartitionHandle,
+    ) -> Result<bool, OpenError> {
+        let Some(slot) = shard
+            .partitions
+            .get_mut(handle)
+            .filter(|_| !self.lost.is_empty())
+        else {
+            return Ok(false);
+        };
+        let base_offset = slot.partition.closed_end();
+        let Some((file, generation, position)) = slot.partition.replay_end() else {
+            return Ok(false);
+        };
+        let gap = entry.position.saturating_sub(position);
+        let stand_in = stand_in(base_offset, entry.base_offset, gap as usize);
+        let is_same_file = (file, generation) == (entry.file, entry.generation);
+        let Some(stand_in) = stand_in.filter(|_| is_same_file) else {
+            return Ok(false);
+        };
+        let bridge = ReplayEntry {
+            sequence: entry.sequence,
+            base_offset,
+            end_offset: entry.base_offset,
+            leader_epoch: entry.leader_epoch,
+            file,
+            generation,
+            position,
+            length: gap,
+            placed: 0..0,
+            placed_crcs: &[],
+            descriptors: &[],
+            image: &[],
+            inline: &stand_in,
+            ceiling: None,
+        };
+        let mut replayed = slot.partition.replay_entry(io.arena(), &bridge);
+        if matches!(replayed, Err(ReplayError::NoMemory { .. })) {
+            shard.make_room(io)?;
+            let Some(slot) = shard.partitions.get_mut(handle) else {
+                return Ok(false);
+            };
+            replayed = slot.partition.replay_entry(io.arena(), &bridge);
+        }
+        let Some(slot) = shard.partitions.get_mut(handle) else {
+            return Ok(false);
+        };
+        match replayed {
+            Ok(()) => {
+                log::error!(
+                    "journal {}: partition {}: records {base_offset} to {} are lost",
+                    self.journal.0,
+                    handle.0,
+                    entry.base_offset - 1
+                );
+                slot.partition.fence(Fence {
+                    start_offset: base_offset,
+                    end_offset: entry.base_offset,
+                    stops_appends: false,
+                    is_lost: false,
+                });
+                Ok(true)
+            }
+            Err(_) => Ok(false),
+        }
+    }
+
     fn control(&mut self, shard: &mut Shard, sequence: u64, found: &FoundEntry<'_>) {
         let handle = found.entry.handle;
         let Some(control) = Control::decode(found) else {
-            let end = end_of(shard, handle);
-            self.refuse(
-                handle,
-                (end, end),
-                "it has a control record that cannot be read",
-            );
+            self.refuse(handle, 0, "it has a control record that cannot be read");
             return;
         };
         match control {
@@ -209,19 +277,18 @@ impl Replay {
                     return;
                 }
                 let Some(slot) = shard.partitions.get_mut(handle) else {
-                    self.refuse(handle, (0, 0), "its creation is lost");
+                    self.refuse(handle, 0, "its creation is lost");
                     return;
                 };
                 if let Err(error) = slot.partition.replay_control(sequence, &control) {
-                    let end = slot.partition.closed_end();
-                    self.refuse(handle, (end, end), &error.to_string());
+                    self.refuse(handle, 0, &error.to_string());
                 }
             }
         }
     }
 
-    fn refuse(&mut self, handle: PartitionHandle, range: (i64, i64), problem: &str) {
-        if self.refused.insert(handle, range).is_none() {
+    fn refuse(&mut self, handle: PartitionHandle, end_offset: i64, problem: &str) {
+        if self.refused.insert(handle, end_offset).is_none() {
             log::error!(
                 "journal {}: partition {}: {problem}; what follows of it is not replayed",
                 self.journal.0,
@@ -232,10 +299,11 @@ impl Replay {
 
     /// Fences what is lost: of partitions that could not go on, and at the ends of partitions that
     /// a lost commit held, or may have held.
-    pub(super) fn finish(&mut self, shard: &mut Shard) {
-        for (handle, (start_offset, end_offset)) in &self.refused {
+    pub(super) fn finish(&self, shard: &mut Shard) {
+        for (handle, end_offset) in &self.refused {
             if let Some(slot) = shard.partitions.get_mut(*handle) {
-                self.fence(slot, *start_offset, *end_offset, true);
+                let at_least = slot.partition.closed_end() + 1;
+                self.fence(slot, (*end_offset).max(at_least), true);
             }
         }
         for range in &self.lost {
@@ -248,20 +316,20 @@ impl Replay {
                     continue;
                 }
                 let closed_end = slot.partition.closed_end();
-                match &range.names {
-                    None => self.fence(slot, closed_end, closed_end, false),
-                    Some(names) => {
-                        let end = names.get(&handle).copied().unwrap_or(closed_end);
-                        if end > closed_end {
-                            self.fence(slot, closed_end, end, true);
-                        }
-                    }
+                let Some(names) = &range.names else {
+                    self.fence(slot, closed_end + UNKNOWN_LOSS_RECORDS, false);
+                    continue;
+                };
+                let end = names.get(&handle).copied().unwrap_or(closed_end);
+                if end > closed_end {
+                    self.fence(slot, end, true);
                 }
             }
         }
     }
 
-    fn fence(&self, slot: &mut Slot, start_offset: i64, end_offset: i64, is_known: bool) {
+    fn fence(&self, slot: &mut Slot, end_offset: i64, is_known: bool) {
+        let start_offset = slot.partition.closed_end();
         log::error!(
             "journal {}: partition {} (topic {:02x?}, index {}): records from offset \
              {start_offset} on {} lost; it takes no appends until the loss is accepted",
@@ -271,19 +339,6 @@ impl Replay {
             slot.owner.index,
             if is_known { "are" } else { "may be" },
         );
-        // A range without a known end still stops appends: it is at least one record long.
-        slot.partition.fence(Fence {
-            start_offset,
-            end_offset: end_offset.max(start_offset + 1),
-            stops_appends: true,
-            is_lost: false,
-        });
+        slot.partition.replay_loss(end_offset);
     }
-}
-
-fn end_of(shard: &Shard, handle: PartitionHandle) -> i64 {
-    shard
-        .partitions
-        .get(handle)
-        .map_or(0, |slot| slot.partition.closed_end())
 }

@@ -25,7 +25,13 @@ impl Shard {
     }
 
     fn complete_journal(&mut self, io: &mut Io, completion: Completion) {
-        let end = match (JournalOp::parse(completion.token.key), completion.outcome) {
+        let op = JournalOp::parse(completion.token.key);
+        if self.life == Life::Failed && !is(Bug::CheckpointAfterFailStop) {
+            self.journal.abandon(op);
+            self.checkpointing.abandon(op);
+            return;
+        }
+        let end = match (op, completion.outcome) {
             (JournalOp::Commit(index), Outcome::Write(parts, result)) => {
                 let end = self.journal.write_ended(io, index, parts, result);
                 if is(Bug::AckOnOwnCompletion) && result.is_ok() {

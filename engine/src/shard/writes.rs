@@ -174,7 +174,7 @@ impl LogWrites {
         }
     }
 
-    fn submit(&mut self, io: &mut Io, spare: &mut SpareVecs, index: u64) {
+    fn submit(&self, io: &mut Io, spare: &mut SpareVecs, index: u64) {
         let Some(write) = self.writes.get(index as usize).and_then(Option::as_ref) else {
             return;
         };

@@ -6,7 +6,7 @@ use crate::net::FrameBytes;
 use crate::protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use crate::protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
 use crate::request::{Refusal, Request, RequestHead, decode_again};
-use crate::topics::controller::{Job, JobReply};
+use crate::topics::controller::{Growth, Job, JobReply};
 use std::borrow::Cow;
 
 /// Handles the request.
@@ -15,14 +15,15 @@ use std::borrow::Cow;
 /// Bytes that are no such request.
 pub fn handle(broker: &mut BrokerShard, request: &Request<'_>) -> Result<(), Refusal> {
     let asked: CreatePartitionsRequest<'_> = request.decode()?;
-    let topics = asked.topics.iter().map(|topic| {
-        let assignments = topic.assignments.as_ref().map(|assignments| {
-            assignments
+    let topics = asked.topics.iter().map(|topic| Growth {
+        name: topic.name.to_owned(),
+        count: topic.count,
+        assignments: topic.assignments.as_ref().map(|assignments| {
+            let node_ids = assignments
                 .iter()
-                .map(|assignment| assignment.broker_ids.to_vec())
-                .collect()
-        });
-        (topic.name.to_owned(), topic.count, assignments)
+                .map(|assigned| assigned.broker_ids.to_vec());
+            node_ids.collect()
+        }),
     });
     let job = Job::Grow {
         topics: topics.collect(),

@@ -99,7 +99,6 @@ fn result<'a>(
         read_only: entry.is_read_only,
         config_source: entry.source as i8,
         is_sensitive: false,
-        ..CreatableTopicConfigs::default()
     });
     CreatableTopicResult {
         name,

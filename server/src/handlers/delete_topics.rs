@@ -51,7 +51,6 @@ fn finish(broker: &mut BrokerShard, head: &RequestHead, frame: &FrameBytes, repl
             topic_id: id.map_or(Uuid::ZERO, Uuid),
             error_code: outcome.error.code(),
             error_message: outcome.message.as_deref().map(Cow::Borrowed),
-            ..DeletableTopicResult::default()
         }
     });
     let response = DeleteTopicsResponse {

@@ -51,13 +51,11 @@ fn finish(broker: &mut BrokerShard, head: &RequestHead, frame: &FrameBytes, answ
                 timestamp: answer.timestamp,
                 offset: answer.offset,
                 leader_epoch: answer.leader_epoch,
-                ..ListOffsetsPartitionResponse::default()
             }
         });
         ListOffsetsTopicResponse {
             name: topic.name,
             partitions: partitions.collect::<List<'_, _>>(),
-            ..ListOffsetsTopicResponse::default()
         }
     });
     let response = ListOffsetsResponse {

@@ -74,10 +74,8 @@ fn respond_after_creation(
         return;
     };
     // What could not be created is said where the topic is missing.
-    let failure = reply.outcomes.iter().map(|outcome| outcome.error);
-    let failure = failure
-        .filter(|error| !error.is_none() && *error != ErrorCode::TopicAlreadyExists)
-        .last();
+    let mut errors = reply.outcomes.iter().map(|outcome| outcome.error);
+    let failure = errors.find(|error| !error.is_none() && *error != ErrorCode::TopicAlreadyExists);
     respond(broker, head, &asked, failure);
 }
 

@@ -95,7 +95,7 @@ mod tests {
             let (min, max) = api.key.versions();
             assert!(min <= api.min && api.max <= max, "{:?}", api.key);
         }
-        assert!(super::api(ApiKey::Produce, 2).is_none());
-        assert!(super::api(ApiKey::Metadata, 0).is_some());
+        assert!(api(ApiKey::Produce, 2).is_none());
+        assert!(api(ApiKey::Metadata, 0).is_some());
     }
 }

@@ -46,13 +46,11 @@ fn finish(broker: &mut BrokerShard, head: &RequestHead, frame: &FrameBytes, answ
                 partition: partition.partition,
                 leader_epoch: answer.leader_epoch,
                 end_offset: answer.offset,
-                ..EpochEndOffset::default()
             }
         });
         OffsetForLeaderTopicResult {
             topic: topic.topic,
             partitions: partitions.collect::<List<'_, _>>(),
-            ..OffsetForLeaderTopicResult::default()
         }
     });
     let response = OffsetForLeaderEpochResponse {

@@ -39,6 +39,10 @@ const SEND_BYTES: usize = 1 << 20;
 const HEAD_BLOCK_BYTES: usize = 16 << 10;
 /// Largest piece of a head put into a block of its own.
 const HEAD_BYTES_MAX: usize = 1 << 20;
+/// Share of the arena up to which connections get blocks to receive into. Above the engine's
+/// eviction (75), so that its cache never starves them; below where it takes appends again (80),
+/// so that they never starve it.
+const RECEIVE_PERCENT_MAX: usize = 78;
 /// How long a block may be lent to a receive of a silent connection.
 const LENT_NS_MAX: u64 = 5_000_000_000;
 /// How long a large frame may take between two pieces.
@@ -255,12 +259,14 @@ impl Net {
 
     /// Moves the connections that may have a frame into `out`.
     pub fn drain_ready(&mut self, out: &mut Vec<ConnectionKey>) {
-        for key in std::mem::take(&mut self.ready) {
+        let mut ready = std::mem::take(&mut self.ready);
+        for key in ready.drain(..) {
             if let Some(connection) = self.get(key) {
                 connection.is_queued = false;
                 out.push(key);
             }
         }
+        self.ready = ready;
     }
 
     /// Whether some connection may have a frame to handle.
@@ -282,9 +288,28 @@ impl Net {
     /// Fills a response slot; it leaves when its turn has come.
     pub fn respond(&mut self, key: ConnectionKey, slot: SlotId, response: Response) {
         if let Some(connection) = self.get(key) {
-            connection.responses.fill(slot, response);
+            let emptied = connection.responses.fill(slot, response);
+            self.parts_pool.extend(emptied);
             self.want_flush(key);
             self.want_ready(key);
+        }
+    }
+
+    /// An empty vector for the parts of a response.
+    pub fn vector(&mut self) -> Vec<ArenaSlice> {
+        self.parts_pool.pop().unwrap_or_default()
+    }
+
+    /// Memory for receiving: refused while the arena is so full that appends, which must get on
+    /// for memory to come back, would find none.
+    fn block(io: &mut Io, bytes: usize) -> Option<ArenaBuf> {
+        let arena = io.arena();
+        let used = arena.used_bytes() + bytes;
+        let room = arena.capacity_bytes() / 100 * RECEIVE_PERCENT_MAX;
+        if used <= room {
+            arena.alloc(bytes)
+        } else {
+            None
         }
     }
 

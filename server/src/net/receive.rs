@@ -188,7 +188,7 @@ impl Net {
                 let bytes = (here + needed)
                     .max(connection.block_bytes)
                     .max(BLOCK_BYTES_MIN);
-                let Some(mut block) = io.arena().alloc(bytes) else {
+                let Some(mut block) = Self::block(io, bytes) else {
                     self.starve(key);
                     return;
                 };
@@ -307,6 +307,7 @@ impl Net {
                     connection.is_receiving = true;
                     let socket = connection.socket;
                     buf.advance(buf.len());
+                    // It was let in: it may finish even when memory is short.
                     let buf = match io.arena().alloc(left.min(HEAP_PIECE_BYTES)) {
                         Some(mut block) => {
                             block.limit_spare(left.min(HEAP_PIECE_BYTES));
@@ -350,7 +351,7 @@ fn begin_split(
     if room < outstanding {
         return None;
     }
-    let mut buf = io.arena().alloc(remainder + outstanding)?;
+    let mut buf = Net::block(io, remainder + outstanding)?;
     buf.skip((BLOCK + remainder - buf.address() % BLOCK) % BLOCK);
     let here = connection.cut(connection.pending_bytes().len())?;
     buf.extend_from_slice(&here[SIZE_BYTES + prefix_bytes..]);
@@ -371,7 +372,7 @@ fn begin_block(
     if room < ARENA_BLOCK_MAX {
         return None;
     }
-    let mut buf = io.arena().alloc(size)?;
+    let mut buf = Net::block(io, size)?;
     let here = connection.cut(connection.pending_bytes().len())?;
     buf.extend_from_slice(&here[SIZE_BYTES..]);
     buf.limit_spare(size - buf.len());
@@ -390,7 +391,7 @@ fn begin_heap(
     }
     let here = connection.pending_bytes().len() - SIZE_BYTES;
     let piece = (size - here).min(HEAP_PIECE_BYTES);
-    let mut buf = io.arena().alloc(piece)?;
+    let mut buf = Net::block(io, piece)?;
     buf.limit_spare(piece);
     let here = connection.cut(connection.pending_bytes().len())?;
     let mut gathered = Vec::with_capacity(here.len());

@@ -53,26 +53,27 @@ impl ResponseQueue {
         SlotId(self.first + self.slots.len() as u64 - 1)
     }
 
-    /// Fills a slot. Filling one twice, or one that is gone, changes nothing.
-    pub fn fill(&mut self, slot: SlotId, response: Response) {
+    /// Fills a slot. Filling one twice, or one that is gone, changes nothing. Gives back a vector
+    /// whose parts were taken over.
+    pub fn fill(&mut self, slot: SlotId, response: Response) -> Option<Vec<ArenaSlice>> {
         let index = slot
             .0
             .checked_sub(self.first)
             .and_then(|index| usize::try_from(index).ok());
-        let Some(place) = index.and_then(|index| self.slots.get_mut(index)) else {
-            return;
-        };
+        let place = index.and_then(|index| self.slots.get_mut(index))?;
         if place.is_none() {
             *place = Some(response);
         }
+        let mut emptied = None;
         while matches!(self.slots.front(), Some(Some(_))) {
             self.first += 1;
             match self.slots.pop_front().flatten() {
                 Some(Response::One(part)) => self.push(part),
-                Some(Response::Parts(parts)) => {
-                    for part in parts {
+                Some(Response::Parts(mut parts)) => {
+                    for part in parts.drain(..) {
                         self.push(part);
                     }
+                    emptied = Some(parts);
                 }
                 Some(Response::Heap(bytes)) => {
                     self.outgoing_bytes += bytes.len();
@@ -81,6 +82,7 @@ impl ResponseQueue {
                 Some(Response::Nothing) | None => {}
             }
         }
+        emptied
     }
 
     fn push(&mut self, part: ArenaSlice) {

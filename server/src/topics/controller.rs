@@ -33,6 +33,17 @@ pub struct NewTopic {
     pub configs: Vec<(String, Option<String>)>,
 }
 
+/// A topic that gets partitions.
+#[derive(Clone, Debug, Default)]
+pub struct Growth {
+    /// Its name.
+    pub name: String,
+    /// How many it has then.
+    pub count: i32,
+    /// Node ids of each added one, when somebody chose.
+    pub assignments: Option<Vec<Vec<i32>>>,
+}
+
 /// A topic by name or id.
 #[derive(Clone, Debug)]
 pub enum TopicRef {
@@ -71,10 +82,10 @@ pub enum Job {
     },
     /// DeleteTopics.
     Delete(Vec<TopicRef>),
-    /// CreatePartitions: name, new count, node ids of the added ones.
+    /// CreatePartitions.
     Grow {
         /// The topics.
-        topics: Vec<(String, i32, Option<Vec<Vec<i32>>>)>,
+        topics: Vec<Growth>,
         /// Check only.
         is_dry: bool,
     },
@@ -304,7 +315,7 @@ impl Controller {
             }
             Job::Create { topics, is_dry } => planner.create(topics, is_dry),
             Job::Delete(topics) => planner.delete(topics),
-            Job::Grow { topics, is_dry } => planner.grow(topics, is_dry),
+            Job::Grow { topics, is_dry } => planner.grow(&topics, is_dry),
             Job::Configure { topics, is_dry } => planner.configure(topics, is_dry),
             Job::ProducerIds => {
                 let first = self.next_producer_id;

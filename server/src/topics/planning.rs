@@ -3,7 +3,7 @@
 
 use super::catalog::{Catalog, PartitionPlace, Topic};
 use super::controller::{
-    Change, ConfigChange, NewTopic, Plan, Put, TopicRef, nodes, record_of, topic_of,
+    Change, ConfigChange, Growth, NewTopic, Plan, Put, TopicRef, nodes, record_of, topic_of,
 };
 use super::name::{collision_key, illegal_because};
 use super::record::{
@@ -333,31 +333,26 @@ impl Planner<'_> {
     }
 
     /// CreatePartitions.
-    pub fn grow(
-        &mut self,
-        topics: Vec<(String, i32, Option<Vec<Vec<i32>>>)>,
-        is_dry: bool,
-    ) -> Plan {
+    pub fn grow(&mut self, topics: &[Growth], is_dry: bool) -> Plan {
         let mut plan = Plan::default();
         let mut catalog = self.catalog.clone();
         let mut loads = self.loads();
         let first_handle = *self.next_handle;
-        for (name, count, assignments) in topics {
-            match self.grown(&catalog, &name, (count, assignments), &mut loads) {
-                Err((error, message)) => plan.outcomes.push(Outcome::refused(error, message)),
-                Ok((topic, before)) => {
-                    let topic = Arc::new(topic);
-                    plan.outcomes.push(Outcome::done(Arc::clone(&topic)));
-                    if !is_dry {
-                        if let Some(old) = self.catalog.topic(&name) {
-                            plan.before_growth
-                                .insert(Arc::clone(&old.name), Arc::clone(old));
-                        }
-                        plan.puts.push(record_of(&topic, false));
-                        create_partitions(&mut plan, &topic, before);
-                        catalog.insert(topic);
-                    }
+        for growth in topics {
+            let (old, topic) = match self.grown(&catalog, growth, &mut loads) {
+                Ok(grown) => grown,
+                Err((error, message)) => {
+                    plan.outcomes.push(Outcome::refused(error, message));
+                    continue;
                 }
+            };
+            let topic = Arc::new(topic);
+            plan.outcomes.push(Outcome::done(Arc::clone(&topic)));
+            if !is_dry {
+                plan.puts.push(record_of(&topic, false));
+                create_partitions(&mut plan, &topic, old.partitions.len());
+                plan.before_growth.insert(Arc::clone(&old.name), old);
+                catalog.insert(topic);
             }
         }
         if is_dry {
@@ -369,25 +364,26 @@ impl Planner<'_> {
         plan
     }
 
+    /// The topic as it is and as it will be.
     fn grown(
         &mut self,
         catalog: &Catalog,
-        name: &str,
-        (count, assignments): (i32, Option<Vec<Vec<i32>>>),
+        growth: &Growth,
         loads: &mut [usize],
-    ) -> Result<(Topic, usize), Refusal> {
-        let Some(topic) = catalog.topic(name) else {
+    ) -> Result<(Arc<Topic>, Topic), Refusal> {
+        let name = &growth.name;
+        let Some(old) = catalog.topic(name) else {
             let message = format!("there is no topic {name}");
             return Err((ErrorCode::UnknownTopicOrPartition, message));
         };
-        let before = topic.partitions.len();
-        let after = self.count_in_bounds(count)?;
+        let before = old.partitions.len();
+        let after = self.count_in_bounds(growth.count)?;
         if after <= before {
             let message = format!("topic {name} has {before} partitions; it can only get more");
             return Err((ErrorCode::InvalidPartitions, message));
         }
         let mut pins = vec![None; after - before];
-        if let Some(assignments) = assignments {
+        if let Some(assignments) = &growth.assignments {
             if assignments.len() != pins.len() {
                 let message = format!(
                     "{} assignments for {} partitions",
@@ -396,15 +392,14 @@ impl Planner<'_> {
                 );
                 return Err((ErrorCode::InvalidReplicaAssignment, message));
             }
-            for (pin, node_ids) in pins.iter_mut().zip(&assignments) {
+            for (pin, node_ids) in pins.iter_mut().zip(assignments) {
                 *pin = self.pin(node_ids)?;
             }
         }
-        let mut topic = Topic::clone(topic);
-        topic
-            .partitions
-            .extend(pins.into_iter().map(|pin| self.place(loads, pin)));
-        Ok((topic, before))
+        let mut topic = Topic::clone(old);
+        let added = pins.into_iter().map(|pin| self.place(loads, pin));
+        topic.partitions.extend(added);
+        Ok((Arc::clone(old), topic))
     }
 
     /// AlterConfigs, IncrementalAlterConfigs.

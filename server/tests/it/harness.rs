@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A broker with a data directory of its own, gone when dropped.
-pub struct TestBroker {
+pub(crate) struct TestBroker {
     running: Option<Running>,
     config: ServeConfig,
     directory: PathBuf,
@@ -28,22 +28,23 @@ pub struct TestBroker {
 
 static DIRECTORIES: AtomicU32 = AtomicU32::new(0);
 
-pub fn directory() -> PathBuf {
+pub(crate) fn directory() -> PathBuf {
     let number = DIRECTORIES.fetch_add(1, Ordering::Relaxed);
     let name = format!("broker-{}-{number}", std::process::id());
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
 impl TestBroker {
-    pub fn new(shards: usize) -> Self {
+    pub(crate) fn new(shards: usize) -> Self {
         Self::with(shards, |_| {})
     }
 
-    pub fn with(shards: usize, change: impl FnOnce(&mut ServeConfig)) -> Self {
+    pub(crate) fn with(shards: usize, change: impl FnOnce(&mut ServeConfig)) -> Self {
         let directory = directory();
         let mut config = ServeConfig {
             data_dir: directory.clone(),
             listen: "127.0.0.1:0".to_owned(),
+            node_id: 1,
             cores: Some(vec![0; shards]),
             memory_bytes: shards as u64 * (96 << 20),
             settings: vec![("millrace.journal.bytes".to_owned(), "16777216".to_owned())],
@@ -58,19 +59,24 @@ impl TestBroker {
         }
     }
 
-    pub fn per_core(shards: usize) -> Self {
+    pub(crate) fn per_core(shards: usize) -> Self {
         Self::with(shards, |config| config.advertise = Advertise::PerCore)
     }
 
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
         self.running.as_ref().unwrap().addresses()
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::connect(self.addresses()[0])
     }
 
-    pub fn config(&self) -> &ServeConfig {
+    /// Changes what the next start is told.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut ServeConfig)) {
+        change(&mut self.config);
+    }
+
+    pub(crate) fn config(&self) -> &ServeConfig {
         &self.config
     }
 
@@ -81,16 +87,16 @@ impl TestBroker {
         }
     }
 
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.stop();
         self.running = Some(start(&self.config).unwrap());
     }
 
-    pub fn create(&self, topic: &str, partitions: i32) {
+    pub(crate) fn create(&self, topic: &str, partitions: i32) {
         self.create_with(topic, partitions, &[]);
     }
 
-    pub fn create_with(&self, topic: &str, partitions: i32, configs: &[(&str, &str)]) {
+    pub(crate) fn create_with(&self, topic: &str, partitions: i32, configs: &[(&str, &str)]) {
         use millrace_server::protocol::messages::create_topics_request::CreatableTopicConfig;
         let request = CreateTopicsRequest {
             topics: [CreatableTopic {
@@ -130,13 +136,13 @@ impl Drop for TestBroker {
 }
 
 /// A connection that sends requests and reads frames.
-pub struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     correlation_id: i32,
 }
 
 impl Client {
-    pub fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream
@@ -148,11 +154,11 @@ impl Client {
         }
     }
 
-    pub fn send_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
 
-    pub fn send<'a, M: Message<'a>>(&mut self, version: i16, request: &M) -> i32 {
+    pub(crate) fn send<'a, M: Message<'a>>(&mut self, version: i16, request: &M) -> i32 {
         self.correlation_id += 1;
         let mut frame = Vec::new();
         let id = self.correlation_id;
@@ -162,7 +168,7 @@ impl Client {
     }
 
     /// The next frame without its size; `None` when the broker closed the connection.
-    pub fn receive(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn receive(&mut self) -> Option<Vec<u8>> {
         let mut size = [0; 4];
         match self.stream.read_exact(&mut size) {
             Ok(()) => {}
@@ -181,7 +187,7 @@ impl Client {
         Some(frame)
     }
 
-    pub fn call<'a, M: Message<'a>>(&mut self, version: i16, request: &M) -> Vec<u8> {
+    pub(crate) fn call<'a, M: Message<'a>>(&mut self, version: i16, request: &M) -> Vec<u8> {
         let id = self.send(version, request);
         let frame = self.receive().expect("an answer");
         assert_eq!(correlation_id(&frame), id);
@@ -189,16 +195,16 @@ impl Client {
     }
 
     /// Whether the broker has closed the connection (waits for it).
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         self.receive().is_none()
     }
 
     /// Produces one batch; returns error code and base offset.
-    pub fn produce(&mut self, place: (&str, i32), batch: &[u8]) -> (i16, i64) {
+    pub(crate) fn produce(&mut self, place: (&str, i32), batch: &[u8]) -> (i16, i64) {
         self.produce_with(9, -1, place, Some(batch))
     }
 
-    pub fn produce_with(
+    pub(crate) fn produce_with(
         &mut self,
         version: i16,
         acks: i16,
@@ -219,13 +225,13 @@ impl Client {
     }
 
     /// Fetches one partition; returns error code, high watermark and record bytes.
-    pub fn fetch(&mut self, place: (&str, i32), offset: i64) -> (i16, i64, Vec<u8>) {
+    pub(crate) fn fetch(&mut self, place: (&str, i32), offset: i64) -> (i16, i64, Vec<u8>) {
         let frame = self.call(11, &fetch_request(place, offset, 0));
         fetched(&frame, 11)
     }
 }
 
-pub fn fetched(frame: &[u8], version: i16) -> (i16, i64, Vec<u8>) {
+pub(crate) fn fetched(frame: &[u8], version: i16) -> (i16, i64, Vec<u8>) {
     let response: FetchResponse<'_> = decode(frame, version);
     assert_eq!(response.error_code, 0);
     let partition = response
@@ -239,15 +245,15 @@ pub fn fetched(frame: &[u8], version: i16) -> (i16, i64, Vec<u8>) {
     (partition.error_code, partition.high_watermark, records)
 }
 
-pub fn correlation_id(frame: &[u8]) -> i32 {
+pub(crate) fn correlation_id(frame: &[u8]) -> i32 {
     i32::from_be_bytes(frame[..4].try_into().unwrap())
 }
 
-pub fn decode<'a, M: Message<'a>>(frame: &'a [u8], version: i16) -> M {
+pub(crate) fn decode<'a, M: Message<'a>>(frame: &'a [u8], version: i16) -> M {
     decode_response(frame, version).unwrap().1
 }
 
-pub fn produce_request<'a>(
+pub(crate) fn produce_request<'a>(
     acks: i16,
     topic: &'a str,
     index: i32,
@@ -265,7 +271,7 @@ pub fn produce_request<'a>(
     }
 }
 
-pub fn fetch_request<'a>(
+pub(crate) fn fetch_request<'a>(
     (topic, partition): (&'a str, i32),
     fetch_offset: i64,
     max_wait_ms: i32,
@@ -290,7 +296,7 @@ pub fn fetch_request<'a>(
 }
 
 /// A batch of one record for each value, with timestamps that rise by one from `time`.
-pub fn batch(compression: Compression, time: i64, values: &[&str]) -> Vec<u8> {
+pub(crate) fn batch(compression: Compression, time: i64, values: &[&str]) -> Vec<u8> {
     let mut builder = BatchBuilder::new(compression);
     for (value, at) in values.iter().zip(time..) {
         builder.push(at, Some(b"key"), Some(value.as_bytes()), &[]);
@@ -298,11 +304,11 @@ pub fn batch(compression: Compression, time: i64, values: &[&str]) -> Vec<u8> {
     builder.build().unwrap()
 }
 
-pub fn plain(values: &[&str]) -> Vec<u8> {
+pub(crate) fn plain(values: &[&str]) -> Vec<u8> {
     batch(Compression::None, now_ms(), values)
 }
 
-pub fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();
@@ -310,7 +316,7 @@ pub fn now_ms() -> i64 {
 }
 
 /// The values of all records in uncompressed batches, with their offsets.
-pub fn values(mut bytes: &[u8]) -> Vec<(i64, String)> {
+pub(crate) fn values(mut bytes: &[u8]) -> Vec<(i64, String)> {
     use millrace_engine::record_batch::records::{Records, payload};
     use millrace_engine::record_batch::{check, compression};
     let mut values = Vec::new();
@@ -331,7 +337,7 @@ pub fn values(mut bytes: &[u8]) -> Vec<(i64, String)> {
     values
 }
 
-pub fn texts(values: &[(i64, String)]) -> Vec<(i64, &str)> {
+pub(crate) fn texts(values: &[(i64, String)]) -> Vec<(i64, &str)> {
     values
         .iter()
         .map(|(offset, value)| (*offset, value.as_str()))

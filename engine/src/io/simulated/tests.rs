@@ -125,7 +125,7 @@ fn a_durable_write_survives_every_power_cut() {
         let mut io = world.restart(1).remove(0);
         let handle = opened(open(&mut io, "a"));
         let bytes = read(&mut io, handle, 0, 8).unwrap();
-        let expected: Vec<u8> = [0, 0, 7, 7, 7, 0, 0, 0].repeat(1);
+        let expected: Vec<u8> = [0, 0, 7, 7, 7, 0, 0, 0].to_vec();
         for (block, byte) in expected.into_iter().enumerate() {
             assert_eq!(
                 bytes[block * BLOCK..(block + 1) * BLOCK],
@@ -519,7 +519,7 @@ fn time_passes_while_a_shard_works_and_a_deadline_wakes_it() {
     let (world, mut io) = world(1);
     assert!(world.take_runnable(io.shard()), "a new shard runs once");
     let first = io.now_ns();
-    let passed = (0..100).map(|_| io.now_ns()).last().unwrap() - first;
+    let passed = (0..100).map(|_| io.now_ns()).next_back().unwrap() - first;
     assert!(passed > 0);
     let deadline = io.now_ns() + 5_000_000;
     io.park(Some(deadline + 1_000_000), super::Awaiting::Disk);

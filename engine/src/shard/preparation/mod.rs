@@ -198,6 +198,11 @@ impl Preparation {
         self.next_number
     }
 
+    /// Recovery found that `number` was given out: the file it names may not have been made yet.
+    pub fn skip_number(&mut self, number: u64) {
+        self.next_number = self.next_number.max(number + 1);
+    }
+
     /// Whether `bytes` more may be appended that have no prepared place yet.
     #[must_use]
     pub const fn admit(&self, bytes: u64) -> Admission {

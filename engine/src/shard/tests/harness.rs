@@ -2,13 +2,14 @@
 
 use crate::ids::{JournalId, PartitionHandle, Ticket, TopicId};
 use crate::io::simulated::{World, WorldConfig};
-use crate::io::{Awaiting, FileOp, Io, Op, Outcome};
+use crate::io::{Awaiting, FileOp, FilePath, FileReply, Io, Op, Outcome};
 use crate::journal::check::JournalKey;
 use crate::partition::{
     AppendError, Appended, BatchBytes, Durability, PartitionConfig, PartitionSpec, ReadBatches,
     ReadBound, ReadError, ReadRequest,
 };
 use crate::record_batch;
+use crate::shard::file_table::SegmentFile;
 use crate::shard::{
     ControlError, Event, JournalSetup, OpenError, Read, Shard, ShardConfig, ShardContent,
     create_journal,
@@ -93,7 +94,6 @@ pub(super) fn batch(records: i32, bytes: usize, seed: u64) -> Vec<u8> {
 pub(super) struct Sent {
     pub(super) handle: PartitionHandle,
     pub(super) base_offset: i64,
-    pub(super) end_offset: i64,
     pub(super) bytes: Vec<u8>,
     pub(super) is_acked: bool,
 }
@@ -109,6 +109,8 @@ pub(super) struct Machine {
     pub(super) failed: Vec<Ticket>,
     pub(super) reads: BTreeMap<u64, Result<ReadBatches, ReadError>>,
     pub(super) fail_stopped: Option<String>,
+    /// Which run this is, for the messages of assertions.
+    pub(super) context: String,
     next_ticket: u64,
     done: Vec<crate::io::Completion>,
     events: Vec<Event>,
@@ -132,6 +134,7 @@ impl Machine {
             failed: Vec::new(),
             reads: BTreeMap::new(),
             fail_stopped: None,
+            context: String::new(),
             next_ticket: 1,
             done: Vec::new(),
             events: Vec::new(),
@@ -227,7 +230,6 @@ impl Machine {
             Sent {
                 handle: handle(number),
                 base_offset: appended.base_offset,
-                end_offset: appended.end_offset,
                 bytes,
                 is_acked: appended.is_acked,
             },
@@ -309,7 +311,14 @@ impl Machine {
         let mut next = offsets.log_start;
         let mut log = BTreeMap::new();
         while next < offsets.high_watermark {
-            let found = self.read(number, next, ReadBound::HighWatermark).unwrap();
+            let found = match self.read(number, next, ReadBound::HighWatermark) {
+                Ok(found) => found,
+                Err(error) => panic!(
+                    "{}: partition {number}: {error}: {}",
+                    self.context.clone(),
+                    self.compare_with_disk(number)
+                ),
+            };
             let mut bytes: Vec<u8> = Vec::new();
             for part in &found.parts {
                 bytes.extend_from_slice(part);
@@ -329,6 +338,47 @@ impl Machine {
             next = found.next_offset;
         }
         log
+    }
+
+    /// Damages a block beyond doubt.
+    pub(super) fn rot(&self, path: &FilePath, block: u64) -> bool {
+        (0..301).all(|_| self.world.rot(path, block))
+    }
+
+    /// Where the segment files differ from what was sent.
+    fn compare_with_disk(&mut self, number: u64) -> String {
+        let slot = self.shard().partitions.get(handle(number)).unwrap();
+        let files: Vec<_> = slot.partition.files().collect();
+        let mut text = format!("{:?}", slot.partition.offsets());
+        for file in files {
+            let path = SegmentFile::records(file.file).path();
+            let read = FileOp::ReadAll {
+                path,
+                bytes_max: 1 << 30,
+            };
+            let Outcome::File(Ok(FileReply::Content(bytes))) = self.file_op(read) else {
+                text += &format!("\n{file:?} is not readable");
+                continue;
+            };
+            text += &format!("\n{file:?} holds {} bytes", bytes.len());
+            let mut at = 4096;
+            while let Ok(header) = record_batch::Header::parse(&bytes[at.min(bytes.len())..]) {
+                let sent = self.sent.values().find(|sent| {
+                    sent.handle == handle(number) && sent.base_offset == header.base_offset
+                });
+                let differs = sent.and_then(|sent| {
+                    let mut pairs = sent.bytes.iter().zip(&bytes[at..]);
+                    pairs.position(|(sent, found)| sent != found)
+                });
+                if let Some(differs) = differs {
+                    let offset = header.base_offset;
+                    text += &format!("\n  batch {offset} at {at} differs at {}", at + differs);
+                }
+                at += header.batch_bytes as usize;
+            }
+            text += &format!("\n  no batch at {at}");
+        }
+        text
     }
 
     /// Every acknowledged batch is in the log as it was sent.

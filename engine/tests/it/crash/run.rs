@@ -14,6 +14,9 @@ use millrace_engine::shard::{
 };
 use std::collections::BTreeMap;
 
+/// Offsets of a log and its batches by base offset.
+type Stored = (LogOffsets, Vec<(i64, Vec<u8>)>);
+
 const KEY: JournalKey = JournalKey(*b"a test's journal");
 
 /// Why a life is over.
@@ -233,7 +236,7 @@ impl Run {
         self.stop_cleanly()
     }
 
-    fn crash_now(&mut self) -> Result<Ending, Halt> {
+    fn crash_now(&self) -> Result<Ending, Halt> {
         self.world.kill();
         Ok(Ending::Crashed(Crash::Kill))
     }
@@ -390,10 +393,7 @@ impl Run {
     }
 
     /// The offsets of a log and all its batches. Retention may cut it meanwhile: once more then.
-    fn read_whole(
-        &mut self,
-        handle: PartitionHandle,
-    ) -> Result<(LogOffsets, Vec<(i64, Vec<u8>)>), Halt> {
+    fn read_whole(&mut self, handle: PartitionHandle) -> Result<Stored, Halt> {
         loop {
             let offsets = self.offsets_of(handle)?;
             let found = self.read_from(handle, offsets.log_start, offsets.high_watermark);

@@ -18,7 +18,7 @@ use crate::request::{Refusal, Request, RequestHead};
 use crate::slab::SlabKey;
 use millrace_engine::ids::{PartitionHandle, ShardId};
 use millrace_engine::partition::{LogOffsets, ReadBatches, ReadBound};
-use part::{FetchPart, PartItem, PartReport};
+use part::{POOL_MAX, PartItem, PartReport};
 use sessions::SessionUse;
 use std::ops::Range;
 
@@ -241,13 +241,12 @@ impl BrokerShard {
             if items.is_empty() {
                 continue;
             }
-            let part = Box::new(FetchPart {
-                request: key.to_bits(),
-                items: std::mem::take(items),
-                bytes_max,
-                bound,
-                waits_below: waits_below.filter(|_| !has_error),
-            });
+            let mut part = self.part_pool.pop().unwrap_or_default();
+            part.request = key.to_bits();
+            part.items.append(items);
+            part.bytes_max = bytes_max;
+            part.bound = bound;
+            part.waits_below = waits_below.filter(|_| !has_error);
             let to = ShardId(u16::try_from(index).unwrap_or(0));
             if to == self.me {
                 self.part_arrived(to, part);
@@ -269,7 +268,7 @@ impl BrokerShard {
     }
 
     /// A part of a fetch of this shard reports.
-    pub(crate) fn part_reported(&mut self, from: ShardId, report: PartReport) {
+    pub(crate) fn part_reported(&mut self, from: ShardId, mut report: PartReport) {
         let key = SlabKey::from_bits(report.request);
         let Some(fetch) = self.fetches.get_mut(key) else {
             return;
@@ -283,7 +282,7 @@ impl BrokerShard {
         } else if !report.is_watching {
             fetch.watching.retain(|shard| *shard != from);
         }
-        for result in report.results {
+        for result in report.results.drain(..) {
             let Some(place) = fetch.places.get_mut(result.place as usize) else {
                 continue;
             };
@@ -300,6 +299,9 @@ impl BrokerShard {
                     -1
                 };
             }
+        }
+        if self.result_pool.len() < POOL_MAX {
+            self.result_pool.push(report.results);
         }
         self.look_at_fetch(key);
     }
@@ -323,7 +325,7 @@ impl BrokerShard {
         let Some(mut fetch) = self.fetches.remove(key) else {
             return;
         };
-        for shard in std::mem::take(&mut fetch.watching) {
+        for shard in fetch.watching.drain(..) {
             if shard == self.me {
                 self.part_over(self.me, key.to_bits());
             } else {
@@ -377,11 +379,13 @@ impl BrokerShard {
         if cuts.is_empty() {
             return Response::One(head);
         }
-        let mut parts = Vec::with_capacity(2 * cuts.len() + 1);
+        let mut parts = self.net.vector();
         let mut from = 0;
         for (position, place) in cuts {
             parts.push(head.slice(from..*position));
-            parts.append(&mut places[*place].batches.parts);
+            let mut batches = std::mem::take(&mut places[*place].batches.parts);
+            parts.append(&mut batches);
+            self.engine.give_vector(batches);
             from = *position;
         }
         if from < head.len() {

@@ -46,6 +46,18 @@ pub struct FetchPart {
     pub waits_below: Option<usize>,
 }
 
+impl Default for FetchPart {
+    fn default() -> Self {
+        Self {
+            request: 0,
+            items: Vec::new(),
+            bytes_max: 0,
+            bound: ReadBound::HighWatermark,
+            waits_below: None,
+        }
+    }
+}
+
 /// What was read of one partition.
 #[derive(Debug)]
 pub struct PartResult {
@@ -88,6 +100,8 @@ pub struct ActivePart {
     is_starved: bool,
 }
 
+/// Unused parts and vectors kept for the next fetches.
+pub(super) const POOL_MAX: usize = 1024;
 /// Reads of one part in flight at most.
 const READING_MAX: usize = 8;
 
@@ -97,7 +111,7 @@ impl BrokerShard {
         let request = part.request;
         let active = ActivePart {
             from,
-            results: Vec::with_capacity(part.items.len()),
+            results: self.result_pool.pop().unwrap_or_default(),
             part,
             reading: 0,
             next: 0,
@@ -389,7 +403,7 @@ impl BrokerShard {
     }
 
     fn forget_part(&mut self, key: SlabKey) {
-        let Some(active) = self.parts.remove(key) else {
+        let Some(mut active) = self.parts.remove(key) else {
             return;
         };
         self.part_keys.remove(&(active.from, active.part.request));
@@ -399,6 +413,14 @@ impl BrokerShard {
                     watchers.retain(|watcher| *watcher != key);
                 }
             }
+        }
+        active.part.items.clear();
+        if self.part_pool.len() < POOL_MAX {
+            self.part_pool.push(active.part);
+        }
+        active.results.clear();
+        if active.results.capacity() > 0 && self.result_pool.len() < POOL_MAX {
+            self.result_pool.push(active.results);
         }
     }
 

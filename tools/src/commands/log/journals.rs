@@ -55,6 +55,7 @@ pub(super) fn check_journal(
     journal: JournalId,
 ) -> Result<()> {
     let mut newest: Option<CheckpointHead> = None;
+    let mut newest_ends = Vec::new();
     for copy in [Copy::A, Copy::B] {
         let path = folder.join(checkpoint_name(journal, copy));
         let bytes = fs::read(&path).with_context(|| {
@@ -63,9 +64,10 @@ pub(super) fn check_journal(
         match read_checkpoint(&bytes, &root.key, journal) {
             Ok(found) => {
                 let head = found.head;
-                check_content(report, &path, &found);
+                let ends = check_content(report, &path, &found);
                 if newest.is_none_or(|newest| newest.number < head.number) {
                     newest = Some(head);
+                    newest_ends = ends;
                 }
             }
             // A copy that was never written is how a fresh journal looks.
@@ -82,10 +84,13 @@ pub(super) fn check_journal(
         );
         return Ok(());
     };
+    report.log_ends.extend(newest_ends);
     check_ring(report, folder, root, &head)
 }
 
-fn check_content(report: &mut Report, path: &Path, found: &FoundCheckpoint<'_>) {
+/// Checks what a checkpoint holds; gives the log end of each partition that has records.
+fn check_content(report: &mut Report, path: &Path, found: &FoundCheckpoint<'_>) -> Vec<(u64, i64)> {
+    let mut ends = Vec::new();
     let head = &found.head;
     report.show(|| {
         let kind = if head.is_clean {
@@ -108,24 +113,17 @@ fn check_content(report: &mut Report, path: &Path, found: &FoundCheckpoint<'_>) 
             BLOCK_BYTES,
             "its check holds and its parts do not fit",
         );
-        return;
+        return ends;
     };
     for (handle, state) in content.partitions {
         match Partition::restore(state) {
-            Ok(partition) => report.show(|| {
+            Ok(partition) => {
                 let offsets = partition.offsets();
-                let spec = partition.spec();
-                let topic: String = spec
-                    .topic_id
-                    .0
-                    .iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect();
-                format!(
-                    "  partition handle {}, topic {topic} index {}: log start {}, log end {}",
-                    handle.0, spec.index, offsets.log_start, offsets.log_end
-                )
-            }),
+                if offsets.log_start < offsets.log_end {
+                    ends.push((handle.0, offsets.log_end));
+                }
+                show_partition(report, handle.0, &partition);
+            }
             Err(error) => {
                 report.problem(
                     path,
@@ -145,6 +143,19 @@ fn check_content(report: &mut Report, path: &Path, found: &FoundCheckpoint<'_>) 
             )
         });
     }
+    ends
+}
+
+fn show_partition(report: &Report, handle: u64, partition: &Partition) {
+    report.show(|| {
+        let (offsets, spec) = (partition.offsets(), partition.spec());
+        let bytes = spec.topic_id.0.iter();
+        let topic: String = bytes.map(|byte| format!("{byte:02x}")).collect();
+        format!(
+            "  partition handle {handle}, topic {topic} index {}: log start {}, log end {}",
+            spec.index, offsets.log_start, offsets.log_end
+        )
+    });
 }
 
 fn check_ring(
@@ -257,8 +268,16 @@ fn check_commit(
     });
     for entry in content.entries() {
         show_entry(report, &entry);
-        if entry.entry.kind == Kind::Append {
-            check_inline(report, path, id.place.position, &entry);
+        match entry.entry.kind {
+            Kind::Append => check_inline(report, path, id.place.position, &entry),
+            Kind::Quarantine => {
+                let text = format!(
+                    "handle {}: a damaged range was fenced",
+                    entry.entry.handle.0
+                );
+                report.problem(path, id.place.position, text);
+            }
+            _ => {}
         }
     }
 }

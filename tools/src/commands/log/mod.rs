@@ -9,6 +9,7 @@ mod segments;
 use anyhow::{Context, Result, bail};
 use journals::check_journal;
 use millrace_engine::engine::root_file::{COPIES, Root};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -48,9 +49,39 @@ struct Report {
     commits: u64,
     batches: u64,
     granules: u64,
+    /// Where the log of each handle ends by the newest checkpoint of its journal.
+    log_ends: BTreeMap<u64, i64>,
+    /// Where the records of each handle end in its segment files.
+    segment_ends: BTreeMap<u64, i64>,
 }
 
 impl Report {
+    const fn new(is_shown: bool) -> Self {
+        Self {
+            is_shown,
+            problems: 0,
+            commits: 0,
+            batches: 0,
+            granules: 0,
+            log_ends: BTreeMap::new(),
+            segment_ends: BTreeMap::new(),
+        }
+    }
+
+    /// A checkpoint is written only after everything up to its log ends is in segment files.
+    fn compare_ends(&mut self, folder: &Path) {
+        for (handle, log_end) in std::mem::take(&mut self.log_ends) {
+            let found = self.segment_ends.get(&handle).copied().unwrap_or(0);
+            if found < log_end {
+                let text = format!(
+                    "the records of handle {handle} end at offset {found}, its checkpoint says \
+                     {log_end}"
+                );
+                self.problem(folder, 0, text);
+            }
+        }
+    }
+
     /// Prints a line of `inspect`.
     fn show(&self, line: impl FnOnce() -> String) {
         if self.is_shown {
@@ -71,13 +102,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Inspect(args) => (args, true),
         Command::Verify(args) => (args, false),
     };
-    let mut report = Report {
-        is_shown,
-        problems: 0,
-        commits: 0,
-        batches: 0,
-        granules: 0,
-    };
+    let mut report = Report::new(is_shown);
     let root = read_root(&args.data_dir, &mut report)?;
     if !args.no_journals {
         let folder = args
@@ -91,6 +116,9 @@ pub(crate) fn run(command: &Command) -> Result<()> {
     if !args.no_segments {
         let folder = args.data_dir.join("segments");
         segments::check_all(&mut report, &folder, args.segment.as_deref())?;
+        if !args.no_journals && args.segment.is_none() {
+            report.compare_ends(&folder);
+        }
     }
     eprintln!(
         "{} commits, {} granules, {} batches looked at, {} problems",

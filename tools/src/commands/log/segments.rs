@@ -111,6 +111,13 @@ fn check_batches(
         next_offset = header.end_offset();
         position += u64::from(header.batch_bytes);
     }
+    if position > SEGMENT_DATA_START {
+        let end = report
+            .segment_ends
+            .entry(view.identity().handle.0)
+            .or_insert(0);
+        *end = next_offset.max(*end);
+    }
     report.show(|| format!("  records end at position {position}, offset {next_offset}"));
     Ok(position)
 }

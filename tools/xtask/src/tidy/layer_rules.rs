@@ -14,7 +14,8 @@ struct Layers {
 }
 
 /// What the parts of a broker shard use: each other and all below.
-const BROKER: [&str; 12] = [
+const BROKER: [&str; 13] = [
+    "start_lines",
     "broker",
     "changes",
     "config",
@@ -81,8 +82,17 @@ const LAYERS: [Layers; 2] = [
             ("broker", &BROKER),
             (
                 "run",
-                &["broker", "config", "listener", "mail", "net", "topics"],
+                &[
+                    "broker",
+                    "config",
+                    "listener",
+                    "mail",
+                    "net",
+                    "start_lines",
+                    "topics",
+                ],
             ),
+            ("start_lines", &[]),
         ],
     },
 ];
