@@ -15,6 +15,8 @@ use crate::partition::{Closed, Durability, Now, PlacingRule, WriteBackNeed};
 
 /// Pending bytes from which placing pays even on an idle device.
 const PLACED_IDLE_BYTES_MIN: u64 = 512 * 1024;
+/// Time between turns of a shard that stops.
+const STOP_TURN_NS: u64 = 1_000_000;
 /// Unwritten bytes from which a partition is written back without need.
 const WRITE_BACK_BYTES_MIN: u64 = 64 * 1024;
 /// Share of memory above which cached tails are given up, and how far.
@@ -54,6 +56,8 @@ impl Shard {
         if matches!(self.life, Life::Failed | Life::Stopped) {
             return None;
         }
+        // The last steps of a stop may become possible late in a turn that nothing follows.
+        let stop = (self.life == Life::Stopping).then_some(self.now.ns + STOP_TURN_NS);
         let retention = match self.retention_cursor {
             Some(_) => Some(self.now.ns),
             None => Some(self.retention_due_ns).filter(|_| self.partitions.len() > 0),
@@ -64,6 +68,7 @@ impl Shard {
             self.checkpoint_due_ns(),
             self.preparation.next_deadline_ns(),
             retention,
+            stop,
         ]
         .into_iter()
         .flatten()
