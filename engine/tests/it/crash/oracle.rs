@@ -15,6 +15,19 @@ pub(super) enum Ending {
     Crashed(Crash),
     /// A clean stop was completed; nothing at all may be missing.
     Stopped,
+    /// The same, and then starts that crashed before they could be looked at.
+    StoppedThenCrashed,
+}
+
+impl Ending {
+    /// What the next check has to do with when a start after `self` crashed unseen.
+    pub(super) const fn then_crashed(self, crash: Crash) -> Self {
+        match (self, crash) {
+            (Self::Stopped | Self::StoppedThenCrashed, _) => Self::StoppedThenCrashed,
+            (Self::Crashed(Crash::Kill), crash) => Self::Crashed(crash),
+            (Self::Crashed(Crash::PowerCut), _) => self,
+        }
+    }
 }
 
 /// One batch as it was sent.
@@ -167,7 +180,7 @@ impl Log {
     /// The end below which everything must have survived.
     fn kept_end(&self, ending: Ending) -> i64 {
         let is_exposed_kept = match (self.durability(), ending) {
-            (_, Ending::Stopped) => return self.log_end(),
+            (_, Ending::Stopped | Ending::StoppedThenCrashed) => return self.log_end(),
             (Durability::Disk, _) => true,
             (Durability::Written, Ending::Crashed(crash)) => crash == Crash::Kill,
             (Durability::Memory | Durability::Null, _) => false,
@@ -350,7 +363,7 @@ impl Oracle {
         }
         let is_there = |handle: &PartitionHandle| found.iter().any(|found| found.0 == *handle);
         for (handle, log) in &self.logs {
-            let must_be = log.is_created || ending == Ending::Stopped;
+            let must_be = log.is_created || !matches!(ending, Ending::Crashed(_));
             if must_be && !log.is_delete_asked && !is_there(handle) {
                 return Err(format!("{handle:?} is gone"));
             }

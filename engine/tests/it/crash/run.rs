@@ -194,6 +194,7 @@ impl Run {
             self.heal_disk();
         }
         self.faults_before = self.world.counters().disk_faults;
+        self.is_checked = false;
         let shards = self.shards_wanted();
         let mut ios = self.world.restart(shards.max(self.journals.len()));
         self.world.crash_never();
@@ -215,7 +216,8 @@ impl Run {
         };
         let ending = match ended {
             Ok(ending) => ending,
-            Err(Halt::Crashed) => Ending::Crashed(crash),
+            Err(Halt::Crashed) if self.is_checked => Ending::Crashed(crash),
+            Err(Halt::Crashed) => self.ending.then_crashed(crash),
             Err(Halt::Wrong(problem)) => return Err(problem),
         };
         self.end_life(ending);

@@ -367,7 +367,10 @@ impl Run {
         let appended = node.shard.append(&mut node.io, handle, batch, ticket);
         match appended {
             Ok(appended) => {
-                log::debug!("{handle:?} {ticket:?} takes {} bytes: {appended:?}", bytes.len());
+                log::debug!(
+                    "{handle:?} {ticket:?} takes {} bytes: {appended:?}",
+                    bytes.len()
+                );
                 let asked = Asked::Append {
                     handle,
                     end_offset: appended.end_offset,
