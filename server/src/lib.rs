@@ -17,3 +17,4 @@ pub mod ticket;
 pub mod topics;
 
 pub use run::{Advertise, RunError, Running, ServeConfig, run, start};
+pub use start_lines::RelaxedTopic;

@@ -6,7 +6,7 @@ use crate::config::{BrokerSettings, ConfigError};
 use crate::listener::Acceptor;
 use crate::mail::Mail;
 use crate::net::{Net, NetLimits};
-use crate::start_lines;
+use crate::start_lines::{self, RelaxedTopic, StartFacts};
 use crate::topics::catalog::Node;
 use millrace_engine::engine::open::{DirectoryLock, prepare};
 use millrace_engine::engine::{Cores, EngineConfig, EngineError};
@@ -15,7 +15,8 @@ use millrace_engine::io::group::{
     KernelConfig, SetupError, ShardGroup, ShardSeat, allowed_cores, on_terminate, start_shards,
 };
 use millrace_engine::io::remote::{Remote, RemoteInbox};
-use millrace_engine::io::{Io, IoFailure, SocketHandle};
+use millrace_engine::io::{Io, IoFailure, SocketHandle, process_limits};
+use millrace_engine::partition::Durability;
 use millrace_engine::shard::{JournalSetup, OpenError, Shard, ShardConfig};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -75,7 +76,7 @@ impl Default for ServeConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A setting is wrong.
-    #[error("{0}")]
+    #[error(transparent)]
     Config(#[from] ConfigError),
     /// An option is wrong.
     #[error("{option} {value:?}: {problem}")]
@@ -101,12 +102,14 @@ pub enum RunError {
         hint: &'static str,
     },
     /// The data cannot be opened.
-    #[error("{shard}: {error}")]
+    #[error("{shard}: {error}{hint}")]
     Open {
         /// Which shard.
         shard: ShardId,
         /// Why.
         error: OpenError,
+        /// What to do.
+        hint: &'static str,
     },
     /// The data directory cannot be used.
     #[error(transparent)]
@@ -119,6 +122,8 @@ pub enum RunError {
 /// Response bytes of one connection that may wait for its socket.
 const OUTGOING_BYTES_MAX: usize = 8 << 20;
 const MAILBOX_CAPACITY: usize = 1024;
+/// Segment files open at most, over all shards.
+const SEGMENT_FILES_MAX: usize = 512;
 /// Commands taken in one turn.
 const COMMANDS_MAX: usize = 16;
 
@@ -129,11 +134,21 @@ pub enum Command {
     Stop,
 }
 
+/// What a shard says when it serves.
+#[derive(Debug)]
+struct Started {
+    shard: ShardId,
+    address: Option<SocketAddr>,
+    /// Of shard 0; the others leave it empty.
+    relaxed_topics: Vec<RelaxedTopic>,
+}
+
 /// A broker that runs in this process.
 #[derive(Debug)]
 pub struct Running {
     group: ShardGroup<Result<(), RunError>, Command>,
     addresses: Vec<SocketAddr>,
+    relaxed_topics: Vec<RelaxedTopic>,
     kernel: KernelConfig,
     lock: DirectoryLock,
 }
@@ -149,6 +164,18 @@ impl Running {
     #[must_use]
     pub fn report(&self) -> &[String] {
         &self.group.report().lines
+    }
+
+    /// What could not be had at start or should not be so, and what it costs.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.group.report().warnings
+    }
+
+    /// Topics that the start found below the `disk` class, by name.
+    #[must_use]
+    pub fn relaxed_topics(&self) -> &[RelaxedTopic] {
+        &self.relaxed_topics
     }
 
     /// Asks it to end cleanly; `join` waits for it.
@@ -184,13 +211,14 @@ pub fn run(config: &ServeConfig) -> Result<(), RunError> {
     let running = start(config)?;
     let told = config.advertised.clone();
     let told = told.or_else(|| running.addresses.first().map(SocketAddr::to_string));
-    start_lines::log_start(
-        &running.kernel,
-        config.memory_bytes,
-        running.report(),
-        &told.unwrap_or_default(),
-        running.addresses.len(),
-    );
+    start_lines::log_start(&StartFacts {
+        kernel: &running.kernel,
+        memory_bytes: config.memory_bytes,
+        report: running.group.report(),
+        relaxed_topics: &running.relaxed_topics,
+        client_address: &told.unwrap_or_default(),
+        nodes: running.addresses.len(),
+    });
     let remote = running.group.remote();
     let watched = on_terminate(move |times| {
         if times > 1 {
@@ -215,7 +243,11 @@ pub fn start(config: &ServeConfig) -> Result<Running, RunError> {
     for warning in warnings {
         log::warn!("{warning}");
     }
-    let prepared = prepare(&engine_config(config, &settings), Arc::new(place))?;
+    if let Some(line) = few_files(settings.connections_max, process_limits::raise().open_files) {
+        log::warn!("{line}");
+    }
+    let prepared = prepare(&engine_config(config, &settings), Arc::new(place));
+    let prepared = prepared.map_err(|error| option_named(error, config))?;
     let shards = prepared.shards.len();
     let plan = Arc::new(ListenPlan::new(config, &settings, shards)?);
     for line in &prepared.report {
@@ -240,9 +272,10 @@ pub fn start(config: &ServeConfig) -> Result<Running, RunError> {
     };
     let group = start_shards(&prepared.kernel, body)?;
     match wait_for(&starts, shards) {
-        Some(addresses) => Ok(Running {
+        Some((addresses, relaxed_topics)) => Ok(Running {
             group,
             addresses,
+            relaxed_topics,
             kernel: prepared.kernel,
             lock: prepared.lock,
         }),
@@ -258,18 +291,22 @@ pub fn start(config: &ServeConfig) -> Result<Running, RunError> {
     }
 }
 
-/// Where the shards listen, once all serve; `None` when one could not start.
+/// Where the shards listen and which topics are below `disk`, once all serve; `None` when one
+/// could not start.
 fn wait_for(
-    starts: &Receiver<Option<(ShardId, Option<SocketAddr>)>>,
+    starts: &Receiver<Option<Started>>,
     shards: usize,
-) -> Option<Vec<SocketAddr>> {
+) -> Option<(Vec<SocketAddr>, Vec<RelaxedTopic>)> {
     let mut addresses = Vec::new();
+    let mut relaxed_topics = Vec::new();
     for _ in 0..shards {
-        let (shard, address) = starts.recv().ok()??;
-        addresses.extend(address.map(|address| (shard, address)));
+        let started = starts.recv().ok()??;
+        addresses.extend(started.address.map(|address| (started.shard, address)));
+        relaxed_topics.extend(started.relaxed_topics);
     }
     addresses.sort();
-    Some(addresses.into_iter().map(|(_, address)| address).collect())
+    let addresses = addresses.into_iter().map(|(_, address)| address).collect();
+    Some((addresses, relaxed_topics))
 }
 
 /// Where shards listen and what clients are told.
@@ -287,23 +324,26 @@ impl ListenPlan {
         settings: &BrokerSettings,
         shards: usize,
     ) -> Result<Self, RunError> {
-        let listen = settings
-            .explicit("listeners")
-            .map_or(config.listen.as_str(), bare);
-        let advertised = settings.explicit("advertised.listeners").map(bare);
-        let advertised = advertised.or(config.advertised.as_deref());
-        let (host, port) = host_and_port("--listen", listen)?;
+        let (listen_option, listen) = match settings.explicit("listeners") {
+            Some(listener) => ("config listeners", bare(listener)),
+            None => ("--listen", config.listen.as_str()),
+        };
+        let (advertised_option, advertised) = match settings.explicit("advertised.listeners") {
+            Some(listener) => ("config advertised.listeners", Some(bare(listener))),
+            None => ("--advertised", config.advertised.as_deref()),
+        };
+        let (host, port) = host_and_port(listen_option, listen)?;
         let ip: IpAddr = match host.as_str() {
             "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
             host => host.parse().map_err(|_| RunError::Option {
-                option: "--listen",
+                option: listen_option,
                 value: listen.to_owned(),
                 problem: "the host must be an IP address or localhost".to_owned(),
             })?,
         };
         if ip.is_unspecified() && advertised.is_none() {
             return Err(RunError::Option {
-                option: "--listen",
+                option: listen_option,
                 value: listen.to_owned(),
                 problem: "listening on all addresses needs --advertised HOST:PORT, the address \
                           that clients are told to connect to"
@@ -315,7 +355,7 @@ impl ListenPlan {
             Advertise::PerCore => shards,
         };
         let advertised = advertised
-            .map(|text| host_and_port("--advertised", text))
+            .map(|text| host_and_port(advertised_option, text))
             .transpose()?;
         for port in [Some(port), advertised.as_ref().map(|(_, port)| *port)]
             .into_iter()
@@ -323,7 +363,7 @@ impl ListenPlan {
         {
             if usize::from(port) + ports_needed > usize::from(u16::MAX) + 1 {
                 return Err(RunError::Option {
-                    option: "--listen",
+                    option: listen_option,
                     value: listen.to_owned(),
                     problem: format!("{ports_needed} ports from {port} on end above 65535"),
                 });
@@ -385,7 +425,7 @@ fn host_and_port(option: &'static str, text: &str) -> Result<(String, u16), RunE
     let wrong = || RunError::Option {
         option,
         value: text.to_owned(),
-        problem: "expected HOST:PORT".to_owned(),
+        problem: "expected one HOST:PORT with a port up to 65535".to_owned(),
     };
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -401,7 +441,7 @@ struct ShardStart {
     plan: Arc<ListenPlan>,
     shared: Arc<Shared>,
     arena_bytes: usize,
-    started: Sender<Option<(ShardId, Option<SocketAddr>)>>,
+    started: Sender<Option<Started>>,
 }
 
 impl ShardStart {
@@ -431,7 +471,7 @@ impl ShardStart {
                     shared: Arc::clone(&self.shared),
                 });
                 shard.say_hello(node);
-                self.serve(&mut shard, inbox, (me, address))
+                self.serve(&mut shard, inbox, address)
             }
             Err(error) => {
                 for index in 0..self.shared.shards {
@@ -448,7 +488,7 @@ impl ShardStart {
         }
     }
 
-    fn tell(&self, start: Option<(ShardId, Option<SocketAddr>)>) {
+    fn tell(&self, start: Option<Started>) {
         if self.started.send(start).is_err() {
             log::debug!("nobody waits for the start any more");
         }
@@ -458,7 +498,7 @@ impl ShardStart {
         &self,
         shard: &mut BrokerShard,
         mut inbox: RemoteInbox<Command>,
-        start: (ShardId, Option<SocketAddr>),
+        address: Option<SocketAddr>,
     ) -> Result<(), RunError> {
         let mut commands = Vec::new();
         let mut has_served = false;
@@ -471,18 +511,22 @@ impl ShardStart {
             match shard.phase() {
                 Phase::Serving if !has_served => {
                     has_served = true;
-                    self.tell(Some(start));
+                    self.tell(Some(Started {
+                        shard: shard.me,
+                        address,
+                        relaxed_topics: relaxed_topics(shard),
+                    }));
                 }
                 Phase::Stopped => break,
                 Phase::Starting | Phase::Serving | Phase::Stopping => {}
             }
             shard.park();
         }
-        shard.log_end();
         if !has_served {
             self.tell(None);
             return Err(RunError::Stopped);
         }
+        shard.log_end();
         Ok(())
     }
 
@@ -521,10 +565,23 @@ impl ShardStart {
             let per_ip = settings.connections_per_ip_max.div_ceil(share);
             Acceptor::new(listener, shards, connections, per_ip)
         });
-        let engine =
-            Shard::open(io, config, journal).map_err(|error| RunError::Open { shard, error })?;
+        let engine = Shard::open(io, config, journal).map_err(|error| open_failed(shard, error))?;
         Ok((acceptor, engine))
     }
+}
+
+/// The topics below `disk`, when asked of shard 0.
+fn relaxed_topics(shard: &BrokerShard) -> Vec<RelaxedTopic> {
+    if shard.me != ShardId(0) {
+        return Vec::new();
+    }
+    let topics = shard.catalog.topics().map(|topic| RelaxedTopic {
+        name: Arc::clone(&topic.name),
+        durability: topic.settings.partition.durability,
+    });
+    topics
+        .filter(|topic| topic.durability != Durability::Disk)
+        .collect()
 }
 
 fn listen(io: &mut Io, address: SocketAddr) -> Result<(SocketHandle, SocketAddr), RunError> {
@@ -533,10 +590,49 @@ fn listen(io: &mut Io, address: SocketAddr) -> Result<(SocketHandle, SocketAddr)
         failure,
         hint: if failure.is_address_in_use() {
             "; another broker or program uses this port: stop it or choose another with --listen"
+        } else if failure.is_foreign_address() {
+            "; no interface of this machine has this address: give one that it has, or \
+             --listen 0.0.0.0:PORT with --advertised"
         } else {
             ""
         },
     })
+}
+
+fn open_failed(shard: ShardId, error: OpenError) -> RunError {
+    let hint = match &error {
+        OpenError::Io { failure, .. } if failure.is_out_of_files() => {
+            "; raise the limit of open files with LimitNOFILE (systemd), --ulimit nofile \
+             (containers) or ulimit -n"
+        }
+        OpenError::Io { failure, .. } if failure.is_full() => {
+            "; free space on the disk of --data-dir or --journal-dir"
+        }
+        OpenError::Io { .. } | OpenError::Refused { .. } => "",
+    };
+    RunError::Open { shard, error, hint }
+}
+
+/// The engine's names of what the command line has options for.
+fn option_named(error: EngineError, config: &ServeConfig) -> RunError {
+    match error {
+        EngineError::Config(wrong) if wrong.key == "memory_bytes" => RunError::Option {
+            option: "--memory",
+            value: format!("{} MiB", config.memory_bytes >> 20),
+            problem: format!(
+                "{} to {} MiB are allowed; each shard needs 16 MiB at least, fewer --cores need \
+                 less",
+                wrong.min >> 20,
+                wrong.max >> 20
+            ),
+        },
+        EngineError::Config(wrong) if wrong.key == "cores" => RunError::Option {
+            option: "--cores",
+            value: format!("{} cores", wrong.value),
+            problem: format!("{} to {} are allowed", wrong.min, wrong.max),
+        },
+        other => RunError::Engine(other),
+    }
 }
 
 fn engine_config(config: &ServeConfig, settings: &BrokerSettings) -> EngineConfig {
@@ -550,6 +646,7 @@ fn engine_config(config: &ServeConfig, settings: &BrokerSettings) -> EngineConfi
         journal_bytes: settings.journal_bytes,
         partitions_max: settings.partitions_max,
         producers_max: settings.producers_max,
+        open_files_max: open_files_max(),
         checkpoint_interval_ms: settings.checkpoint_interval_ms,
         retention_check_ms: settings.retention_check_ms,
         mailbox_capacity: MAILBOX_CAPACITY,
@@ -557,9 +654,59 @@ fn engine_config(config: &ServeConfig, settings: &BrokerSettings) -> EngineConfi
     }
 }
 
+/// Segment files that may be open: at most half of what the process may open, for sockets need the
+/// rest.
+fn open_files_max() -> usize {
+    let allowed = process_limits::raise().open_files.unwrap_or(u64::MAX);
+    let half = usize::try_from(allowed / 2).unwrap_or(usize::MAX);
+    half.min(SEGMENT_FILES_MAX)
+}
+
+/// What the limit of open files costs, if it is below what the settings allow.
+fn few_files(connections_max: usize, open_files: Option<u64>) -> Option<String> {
+    let allowed = open_files?;
+    let wanted = connections_max as u64 + 2 * SEGMENT_FILES_MAX as u64;
+    (allowed < wanted).then(|| {
+        format!(
+            "open files are limited to {allowed}, below max.connections {connections_max} and \
+             segment files: connections above the limit wait; raise it with LimitNOFILE (systemd), \
+             --ulimit nofile (containers) or ulimit -n"
+        )
+    })
+}
+
 /// Where partitions go when the number of shards changes. What belongs to no partition belongs to
 /// the controller.
 fn place(handle: PartitionHandle, _: ShardId, shards: usize) -> ShardId {
     let index = handle.0 % shards as u64;
     ShardId(u16::try_from(index).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_open_files_below_the_settings_is_told() {
+        assert_eq!(few_files(10_000, None), None);
+        assert_eq!(few_files(10_000, Some(20_000)), None);
+        let line = few_files(10_000, Some(1024)).unwrap();
+        assert!(
+            line.contains("limited to 1024") && line.contains("LimitNOFILE"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn a_failed_opening_says_what_to_raise_or_free() {
+        let said = |errno| {
+            let object = "0001.0000.jnl".to_owned();
+            let failure = IoFailure::Os(errno);
+            open_failed(ShardId(1), OpenError::Io { object, failure }).to_string()
+        };
+        // EMFILE, ENOSPC, EIO.
+        assert!(said(24).contains("0001.0000.jnl") && said(24).contains("LimitNOFILE"));
+        assert!(said(28).contains("free space"));
+        assert!(!said(5).contains(';'));
+    }
 }

@@ -2,41 +2,100 @@
 
 use millrace_engine::ids::ShardId;
 use millrace_engine::io::IoCounters;
-use millrace_engine::io::group::{KernelConfig, kernel_release};
+use millrace_engine::io::group::{KernelConfig, SetupReport, kernel_release};
+use millrace_engine::partition::Durability;
 use millrace_engine::shard::ShardCounters;
+use std::sync::Arc;
 
 const MIB: u64 = 1 << 20;
+/// Names in one line at most, so that lines stay readable with any number of topics.
+const NAMES_MAX: usize = 20;
 
-/// Logs what was found, chosen and bounded, and where a client connects.
-pub(crate) fn log_start(
-    kernel: &KernelConfig,
-    memory_bytes: u64,
-    report: &[String],
-    client_address: &str,
-    nodes: usize,
-) {
+/// A topic whose acknowledged records may be lost with the power.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelaxedTopic {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its class, below `disk`.
+    pub durability: Durability,
+}
+
+/// What the start found, chose and bounded.
+pub(crate) struct StartFacts<'a> {
+    pub(crate) kernel: &'a KernelConfig,
+    pub(crate) memory_bytes: u64,
+    pub(crate) report: &'a SetupReport,
+    pub(crate) relaxed_topics: &'a [RelaxedTopic],
+    /// Where a client connects.
+    pub(crate) client_address: &'a str,
+    pub(crate) nodes: usize,
+}
+
+/// Logs all of it; where a client connects comes last.
+pub(crate) fn log_start(facts: &StartFacts<'_>) {
+    let kernel = facts.kernel;
     let cores: Vec<String> = kernel.cores.iter().map(usize::to_string).collect();
     log::info!(
-        "kernel {}, {} shards on cores {}",
+        "kernel {}; {} on {} {}",
         kernel_release(),
-        kernel.cores.len(),
+        count(kernel.cores.len(), "shard"),
+        if cores.len() == 1 { "core" } else { "cores" },
         cores.join(",")
     );
-    for line in report {
+    for line in &facts.report.lines {
         log::info!("{line}");
     }
     log::info!(
         "memory: {} MiB in all, {} MiB of buffers per shard; data in {}, journals in {}",
-        memory_bytes / MIB,
+        facts.memory_bytes / MIB,
         kernel.arena_bytes as u64 / MIB,
         kernel.data_dir.display(),
         kernel.journal_dir.display()
     );
+    for line in &facts.report.warnings {
+        log::warn!("{line}");
+    }
+    for line in relaxed_lines(facts.relaxed_topics) {
+        log::warn!("{line}");
+    }
+    let address = facts.client_address;
     log::info!(
-        "ready as {nodes} {}: point Kafka clients at {client_address} (for example: kcat -b \
-         {client_address} -L)",
-        if nodes == 1 { "node" } else { "nodes" }
+        "ready as {}: point Kafka clients at {address} (for example: kcat -b {address} -L)",
+        count(facts.nodes, "node")
     );
+}
+
+fn count(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
+/// Every topic is named: lines of one class each, in the order of the classes.
+fn relaxed_lines(topics: &[RelaxedTopic]) -> Vec<String> {
+    let classes = [Durability::Written, Durability::Memory, Durability::Null];
+    let mut lines = Vec::new();
+    for class in classes {
+        let names = topics.iter().filter(|topic| topic.durability == class);
+        let names: Vec<&str> = names.map(|topic| &*topic.name).collect();
+        for named in names.chunks(NAMES_MAX) {
+            lines.push(format!(
+                "millrace.durability={}, {}: {}",
+                class.name(),
+                risk(class),
+                named.join(", ")
+            ));
+        }
+    }
+    lines
+}
+
+const fn risk(class: Durability) -> &'static str {
+    match class {
+        Durability::Disk => "acknowledged records are on stable storage",
+        Durability::Written => "a power cut may take acknowledged records",
+        Durability::Memory => "a crash may take acknowledged records",
+        Durability::Null => "nothing is stored",
+    }
 }
 
 /// Logs what one shard did in its life, for operators and benchmarks.
@@ -69,4 +128,28 @@ pub(crate) fn log_end(shard: ShardId, io: &IoCounters, engine: &ShardCounters) {
         io.doorbells,
         io.slow_enters,
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_topic_below_disk_is_named_with_its_class_and_what_that_means() {
+        let topic = |index: usize, durability| RelaxedTopic {
+            name: Arc::from(format!("t{index}.")),
+            durability,
+        };
+        let memory = (0..45).map(|index| topic(index, Durability::Memory));
+        let topics: Vec<_> = memory.chain([topic(99, Durability::Written)]).collect();
+        let lines = relaxed_lines(&topics);
+        assert_eq!(lines.len(), 1 + 3, "{lines:?}");
+        assert!(lines[0].contains("=written"), "{}", lines[0]);
+        assert!(lines[0].contains("power cut may take"), "{}", lines[0]);
+        for topic in &topics {
+            let naming = lines.iter().filter(|line| line.contains(&*topic.name));
+            assert_eq!(naming.count(), 1, "{}", topic.name);
+        }
+        assert!(relaxed_lines(&[]).is_empty());
+    }
 }

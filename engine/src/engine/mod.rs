@@ -106,7 +106,10 @@ impl Engine {
             }
         }
         if let Some(group) = &engine.group {
-            engine.report.extend(group.report().lines.iter().cloned());
+            let found = group.report();
+            engine
+                .report
+                .extend(found.lines.iter().chain(&found.warnings).cloned());
         }
         Ok(engine)
     }

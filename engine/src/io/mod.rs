@@ -12,12 +12,14 @@
 //! - directory entries survive a power cut only after [`FileOp::SyncDir`].
 
 pub mod arena;
+pub mod filesystem;
 pub mod group;
 mod housekeeper;
 mod kernel;
 pub mod mailbox;
 pub mod op;
 pub mod probe;
+pub mod process_limits;
 mod random;
 pub mod remote;
 pub mod simulated;

@@ -298,6 +298,18 @@ impl IoFailure {
         matches!(self, Self::Os(libc::EADDRINUSE))
     }
 
+    /// No interface of this machine has the address.
+    #[must_use]
+    pub const fn is_foreign_address(self) -> bool {
+        matches!(self, Self::Os(libc::EADDRNOTAVAIL))
+    }
+
+    /// The limit of open files is reached.
+    #[must_use]
+    pub const fn is_out_of_files(self) -> bool {
+        matches!(self, Self::Os(libc::EMFILE | libc::ENFILE))
+    }
+
     /// There is no such file.
     #[must_use]
     pub const fn is_not_found(self) -> bool {

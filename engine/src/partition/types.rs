@@ -19,6 +19,19 @@ pub enum Durability {
     Null,
 }
 
+impl Durability {
+    /// Its word in `millrace.durability`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Disk => "disk",
+            Self::Written => "written",
+            Self::Memory => "memory",
+            Self::Null => "null",
+        }
+    }
+}
+
 /// Settings of one partition; may change while it lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionConfig {

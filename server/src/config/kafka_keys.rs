@@ -8,7 +8,7 @@ pub fn is_kafka_broker_key(name: &str) -> bool {
 }
 
 /// Families of settings, listener-prefixed ones included.
-const PREFIXES: &[&str] = &[
+pub(super) const PREFIXES: &[&str] = &[
     "controller.quorum.",
     "group.consumer.",
     "group.coordinator.",
@@ -30,7 +30,7 @@ const PREFIXES: &[&str] = &[
 ];
 
 /// All others, sorted.
-static KAFKA_ONLY: &[&str] = &[
+pub(super) static KAFKA_ONLY: &[&str] = &[
     "add.partitions.to.txn.retry.backoff.max.ms",
     "add.partitions.to.txn.retry.backoff.ms",
     "allow.everyone.if.no.acl.found",

@@ -7,6 +7,7 @@
 pub mod broker_keys;
 pub mod kafka_keys;
 pub mod properties;
+pub mod reference;
 pub mod topic_keys;
 
 mod broker_settings;

@@ -270,3 +270,45 @@ fn many_topics_fit_an_answer_that_no_block_can_hold() {
         .sum();
     assert_eq!(partitions, 50_000);
 }
+
+#[test]
+fn a_start_names_the_topics_whose_records_a_crash_may_take() {
+    let mut broker = TestBroker::new(2);
+    broker.create("kept", 1);
+    broker.create_with("fast", 3, &[("millrace.durability", "memory")]);
+    broker.restart();
+    let named: Vec<_> = broker.relaxed_topics().iter().map(|t| &*t.name).collect();
+    assert_eq!(named, ["fast"]);
+}
+
+#[test]
+fn options_are_refused_by_the_name_under_which_they_were_given() {
+    let refused = |change: fn(&mut ServeConfig)| {
+        let mut config = ServeConfig {
+            data_dir: directory(),
+            cores: Some(vec![0, 0]),
+            ..ServeConfig::default()
+        };
+        change(&mut config);
+        start(&config).unwrap_err().to_string()
+    };
+    let error = refused(|config| config.memory_bytes = 1 << 20);
+    for part in ["--memory", "\"1 MiB\"", "32 to"] {
+        assert!(error.contains(part), "{error}");
+    }
+    let error = refused(|config| config.listen = "127.0.0.1:80000".to_owned());
+    assert!(
+        error.contains("--listen") && error.contains("65535"),
+        "{error}"
+    );
+    let error = refused(|config| {
+        let listeners = "PLAINTEXT://:9092,CONTROLLER://:9093".to_owned();
+        config.settings.push(("listeners".to_owned(), listeners));
+    });
+    assert!(error.contains("config listeners"), "{error}");
+    let error = refused(|config| config.listen = "192.0.2.1:9092".to_owned());
+    assert!(
+        error.contains("192.0.2.1:9092") && error.contains("no interface"),
+        "{error}"
+    );
+}

@@ -12,7 +12,7 @@ use millrace_server::protocol::messages::{
     ProduceResponse,
 };
 use millrace_server::protocol::{Message, decode_response, encode_request};
-use millrace_server::{Advertise, Running, ServeConfig, start};
+use millrace_server::{Advertise, RelaxedTopic, Running, ServeConfig, start};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -65,6 +65,10 @@ impl TestBroker {
 
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         self.running.as_ref().unwrap().addresses()
+    }
+
+    pub(crate) fn relaxed_topics(&self) -> &[RelaxedTopic] {
+        self.running.as_ref().unwrap().relaxed_topics()
     }
 
     pub(crate) fn client(&self) -> Client {

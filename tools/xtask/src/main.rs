@@ -4,6 +4,7 @@
 //! works on the workspace it was built from and needs nothing but what its help names.
 
 mod codegen;
+mod configuration;
 mod interop;
 mod tidy;
 
@@ -27,6 +28,8 @@ enum Chore {
     Interop(interop::Args),
     /// Writes the Kafka messages from their schemas, or checks them
     Codegen(codegen::Args),
+    /// Writes docs/configuration.md from the broker's tables, or checks it
+    Configuration(configuration::Args),
     /// Checks layout, layers, sizes, words and the map
     Tidy(tidy::Args),
 }
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().chore {
         Chore::Interop(args) => interop::run(&args),
         Chore::Codegen(args) => codegen::run(&workspace_root(), &args),
+        Chore::Configuration(args) => configuration::run(&workspace_root(), &args),
         Chore::Tidy(args) => tidy::run(&args),
     };
     match result {

@@ -50,8 +50,10 @@ pub struct ShardSeat<M, T> {
 /// What a human should know about how the shards run on this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SetupReport {
-    /// One sentence each: what was measured, chosen, or could not be had, and what it costs.
+    /// One sentence each: what was measured and chosen.
     pub lines: Vec<String>,
+    /// One sentence each: what could not be had or should not be so, and what it costs.
+    pub warnings: Vec<String>,
 }
 
 /// Why the shards could not be started.

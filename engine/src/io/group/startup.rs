@@ -10,6 +10,7 @@ use super::super::mailbox::{Mailbox, Pairs};
 use super::super::probe::{self, DurableBy};
 use super::super::remote::{Remote, RemoteInbox};
 use super::super::{Backend, Io};
+use super::super::{filesystem, process_limits};
 use super::{KernelConfig, SetupError, SetupReport, ShardGroup, ShardSeat, allowed_cores};
 use crate::ids::ShardId;
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -48,6 +49,7 @@ where
             u16::MAX
         )));
     }
+    process_limits::raise();
     let mut report = SetupReport::default();
     let directories = Directories::new(&config.data_dir, &config.journal_dir);
     directories.create().map_err(|(path, error)| {
@@ -56,6 +58,7 @@ where
             path.display()
         ))
     })?;
+    report.warnings.extend(objections(config));
     let durable_by = probe_storage(config, &mut report)?;
 
     let signals = new_signals(shards)?;
@@ -84,7 +87,7 @@ where
     }
     drop(up);
     for up in ups {
-        report.lines.extend(up?);
+        report.warnings.extend(up?);
     }
     let housekeeper = spawn("housekeeper".to_owned(), move || housekeeper.run())?;
     let report = Arc::new(report);
@@ -98,6 +101,31 @@ where
         threads,
         housekeeper,
     })
+}
+
+/// What is bad about the places of the data, and about how shards lie on cores.
+fn objections(config: &KernelConfig) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut dirs = vec![&config.data_dir];
+    if !config.journal_dir.starts_with(&config.data_dir) {
+        dirs.push(&config.journal_dir);
+    }
+    for dir in dirs {
+        // A directory that cannot be looked at fails with its own error in a moment.
+        let found = filesystem::of(dir).ok();
+        let objection = found.and_then(|found| Some((found.name, found.objection()?)));
+        lines.extend(objection.map(|(name, text)| format!("{}: {name} {text}", dir.display())));
+    }
+    let used: BTreeSet<_> = config.cores.iter().collect();
+    for &core in used {
+        let sharing = config.cores.iter().filter(|&&other| other == core).count();
+        if sharing > 1 {
+            lines.push(format!(
+                "{sharing} shards share core {core}: they wait for each other, good for tests only"
+            ));
+        }
+    }
+    lines
 }
 
 fn probe_storage(config: &KernelConfig, report: &mut SetupReport) -> Result<DurableBy, SetupError> {

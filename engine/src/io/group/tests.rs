@@ -290,7 +290,7 @@ fn a_core_that_is_not_there_is_a_line_in_the_report() {
     let group = group.unwrap();
     let is_said = |line: &String| line.contains("core 1000") && line.contains("not pinned");
     assert!(
-        group.report().lines.iter().any(is_said),
+        group.report().warnings.iter().any(is_said),
         "{:?}",
         group.report()
     );

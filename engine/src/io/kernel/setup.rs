@@ -5,6 +5,7 @@ use super::super::arena::Arena;
 use super::super::group::SetupError;
 use super::super::housekeeper::{HousekeeperHandle, Reply};
 use super::super::probe::DurableBy;
+use super::super::process_limits;
 use super::super::random::SystemRandom;
 use super::Ring;
 use super::descriptors::Table;
@@ -16,7 +17,6 @@ use super::slabs::Slabs;
 use super::slots::Slots;
 use crate::ids::ShardId;
 use io_uring::{IoUring, Probe, opcode};
-use rustix::process::{Resource, getrlimit};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -90,8 +90,7 @@ impl Ring {
             is_ending: false,
         };
         ring.arm_event();
-        let lines = unregistered.map(|line| format!("{shard}: {line}"));
-        Ok((ring, lines.into_iter().collect()))
+        Ok((ring, unregistered.into_iter().collect()))
     }
 }
 
@@ -117,7 +116,7 @@ fn build_ring() -> std::io::Result<IoUring> {
 }
 
 fn register_files(queue: &Queue) -> u32 {
-    let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let open_files = process_limits::current().open_files.unwrap_or(u64::MAX);
     let places = REGISTERED_FILES.min(u32::try_from(open_files).unwrap_or(u32::MAX));
     match queue.submitter().register_files_sparse(places) {
         Ok(()) => places,
@@ -139,6 +138,8 @@ struct Facts {
     /// `kernel.io_uring_disabled`; `None` on kernels without it.
     disabled: Option<u32>,
     release: String,
+    /// The limit of locked memory; `None`: without one.
+    locked_bytes: Option<u64>,
 }
 
 fn explain(error: &std::io::Error) -> SetupError {
@@ -149,6 +150,7 @@ fn explain(error: &std::io::Error) -> SetupError {
             .release()
             .to_string_lossy()
             .into_owned(),
+        locked_bytes: process_limits::current().locked_bytes,
     };
     SetupError(explanation(error, &facts))
 }
@@ -180,16 +182,27 @@ fn explanation(error: &std::io::Error, facts: &Facts) -> String {
              io_uring_enter and io_uring_register; under systemd check SystemCallFilter="
                 .to_owned()
         }
-        (Some(libc::ENOMEM), _) => "the limit of locked memory (RLIMIT_MEMLOCK) or of the \
-             container's memory is too low; set LimitMEMLOCK=infinity (systemd) or --ulimit \
-             memlock=-1 (containers)"
-            .to_owned(),
+        (Some(libc::ENOMEM), _) => no_memory(facts.locked_bytes),
         (Some(libc::EMFILE | libc::ENFILE), _) => {
             "too many open files; raise LimitNOFILE (systemd) or ulimit -n".to_owned()
         }
         _ => format!("unexpected on kernel {release}"),
     };
     format!("io_uring cannot be used ({error}): {cause}")
+}
+
+/// Rings themselves count as locked memory of their user, all processes together.
+fn no_memory(locked_bytes: Option<u64>) -> String {
+    match locked_bytes {
+        Some(bytes) => format!(
+            "locked memory is limited to {bytes} bytes for all processes of this user (memlock), \
+             which the rings of all shards do not fit; set LimitMEMLOCK=infinity (systemd) or \
+             --ulimit memlock=-1 (containers), or use fewer --cores"
+        ),
+        None => "the machine or the container's memory limit has no room for it; give it more \
+                 memory"
+            .to_owned(),
+    }
 }
 
 fn kernel_version(release: &str) -> Option<(u32, u32)> {
@@ -207,6 +220,7 @@ mod tests {
         let facts = Facts {
             disabled,
             release: release.to_owned(),
+            locked_bytes: Some(65_536),
         };
         let text = explanation(&std::io::Error::from_raw_os_error(errno), &facts);
         assert!(text.contains(expected), "{text}");
@@ -263,7 +277,9 @@ mod tests {
         check(libc::ENOSYS, None, "6.1.0-13-amd64", "seccomp");
         check(libc::EINVAL, None, "5.15.0-91-generic", "too old");
         check(libc::ENOSYS, None, "4.18.0", "too old");
+        check(libc::ENOMEM, Some(0), "6.6.1", "limited to 65536 bytes");
         check(libc::ENOMEM, Some(0), "6.6.1", "memlock=-1");
+        assert!(no_memory(None).contains("container's memory limit"));
         check(libc::EMFILE, Some(0), "6.6.1", "LimitNOFILE");
         check(libc::EIO, Some(0), "6.6.1", "unexpected on kernel 6.6.1");
     }

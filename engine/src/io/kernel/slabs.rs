@@ -4,8 +4,9 @@
 #![expect(unsafe_code, reason = "registered memory must outlive the ring")]
 
 use super::super::arena::Arena;
+use super::super::process_limits;
 use io_uring::Submitter;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) struct Slabs {
     is_registered: Vec<bool>,
@@ -22,9 +23,9 @@ impl Slabs {
             is_off: made.is_err(),
         };
         let failure = match made {
-            Err(error) => Some(unregistered(&error)),
+            Err(error) => unregistered(&error),
             // The first slab is needed anyway, and tells whether memory may be locked.
-            Ok(()) => this.register(submitter, arena, 0).err().map(|error| {
+            Ok(()) => this.register(submitter, arena, 0).err().and_then(|error| {
                 this.is_off = true;
                 unregistered(&error)
             }),
@@ -45,7 +46,9 @@ impl Slabs {
                 return None;
             }
             if let Err(error) = self.register(submitter, arena, slab) {
-                log::warn!("{}", unregistered(&error));
+                if let Some(line) = unregistered(&error) {
+                    log::warn!("{line}");
+                }
                 self.is_off = true;
                 return None;
             }
@@ -65,40 +68,25 @@ impl Slabs {
             iov_len: bytes,
         }];
         // SAFETY: the arena's memory outlives the ring (see the order of `Ring`'s fields).
-        let register = || unsafe { submitter.register_buffers_update(slab as u32, &range, None) };
-        register().or_else(|error| {
-            let is_limit = error.raw_os_error() == Some(libc::ENOMEM);
-            if is_limit && raise_memlock() {
-                register()
-            } else {
-                Err(error)
-            }
-        })?;
+        unsafe { submitter.register_buffers_update(slab as u32, &range, None) }?;
         self.is_registered[slab] = true;
         Ok(())
     }
 }
 
-/// Raises the soft limit of locked memory to the hard one; whether that changed something.
-fn raise_memlock() -> bool {
-    let limit = getrlimit(Resource::Memlock);
-    limit.current != limit.maximum
-        && setrlimit(
-            Resource::Memlock,
-            Rlimit {
-                current: limit.maximum,
-                maximum: limit.maximum,
-            },
-        )
-        .is_ok()
-}
+/// Whether some shard has said it: the limit is one for the process, and so is the line.
+static IS_SAID: AtomicBool = AtomicBool::new(false);
 
-fn unregistered(error: &std::io::Error) -> String {
-    let limit = getrlimit(Resource::Memlock).current;
+/// What it costs; `None` when it was said before.
+fn unregistered(error: &std::io::Error) -> Option<String> {
+    if IS_SAID.swap(true, Ordering::Relaxed) {
+        return None;
+    }
+    let limit = process_limits::current().locked_bytes;
     let limit = limit.map_or("unlimited".to_owned(), |bytes| format!("{bytes} bytes"));
-    format!(
+    Some(format!(
         "arena memory is not registered with io_uring ({error}, memlock limit {limit}): every disk \
          operation pins its pages anew, which costs CPU; set LimitMEMLOCK=infinity (systemd) or \
          --ulimit memlock=-1 (containers)"
-    )
+    ))
 }
