@@ -378,12 +378,16 @@ impl Shard {
                 .is_some_and(|due_ns| due_ns <= self.now.ns)
     }
 
-    /// Moves the checkpoint on as far as it goes without waiting.
-    pub(super) fn checkpoint_turn(&mut self, io: &mut Io) {
-        match self.checkpointing.phase {
+    /// Takes the checkpoint's next step, unless it waits for the disk. Returns whether it took one.
+    pub(super) fn checkpoint_turn(&mut self, io: &mut Io) -> bool {
+        let before = self.checkpointing.phase;
+        match before {
             Phase::Idle => match self.life {
-                Life::Running if self.is_checkpoint_due() => self.begin_checkpoint(false),
                 Life::Stopping if self.is_drained() => self.begin_checkpoint(true),
+                // A full ring may hold up what a stop has still to commit.
+                Life::Running | Life::Stopping if self.is_checkpoint_due() => {
+                    self.begin_checkpoint(false);
+                }
                 _ => {}
             },
             Phase::Flushing => self.write_when_flushed(io),
@@ -396,6 +400,7 @@ impl Shard {
         if self.checkpointing.is_second && is(Bug::RecycleAfterFirstCopy) {
             self.journal.front.free_before(self.checkpointing.start);
         }
+        self.checkpointing.phase != before
     }
 
     /// Whether nothing waits for a commit: a clean checkpoint may be taken.

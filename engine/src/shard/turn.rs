@@ -15,8 +15,6 @@ use crate::partition::{Closed, Durability, Now, PlacingRule, WriteBackNeed};
 
 /// Pending bytes from which placing pays even on an idle device.
 const PLACED_IDLE_BYTES_MIN: u64 = 512 * 1024;
-/// Time between turns of a shard that stops.
-const STOP_TURN_NS: u64 = 1_000_000;
 /// Unwritten bytes from which a partition is written back without need.
 const WRITE_BACK_BYTES_MIN: u64 = 64 * 1024;
 /// Share of memory above which cached tails are given up, and how far.
@@ -29,35 +27,46 @@ const PARTITION_CONTROL_BYTES_MAX: usize = 64;
 
 impl Shard {
     /// Closes a commit if there is something to commit and room in the window, plans write-back,
-    /// checkpoints, file preparation, retention. Once per turn, after all work.
+    /// checkpoints, file preparation, retention. Once per turn, after all work. A second call right
+    /// after it does nothing.
     pub fn end_turn(&mut self, io: &mut Io) {
         self.now = Now {
             ns: io.now_ns(),
             wall_ms: io.wall_ms(),
         };
         self.take_file_events(io);
-        if !matches!(self.life, Life::Failed | Life::Stopped) {
+        self.evict(io);
+        self.end_query_turn(io);
+        if self.is_at_work() {
             self.apply_retention();
             self.take_deadlines();
-            self.look_at_touched(io);
-            self.close_commit(io);
-            self.write_back(io);
-            self.checkpoint_turn(io);
-            self.preparation.end_turn(io, &mut self.table);
-            self.take_file_events(io);
         }
-        self.end_query_turn(io);
-        self.evict(io);
+        while self.is_at_work() && self.begin_what_can_begin(io) {}
+    }
+
+    const fn is_at_work(&self) -> bool {
+        !matches!(self.life, Life::Failed | Life::Stopped)
+    }
+
+    /// Begins everything that can begin now. Returns whether that made more possible: nothing may
+    /// be left to a later turn that no completion, deadline or caller brings about.
+    fn begin_what_can_begin(&mut self, io: &mut Io) -> bool {
+        self.look_at_touched(io);
+        self.close_commit(io);
+        self.write_back(io);
+        let is_moved = self.checkpoint_turn(io);
+        self.preparation.end_turn(io, &mut self.table);
+        self.take_file_events(io);
+        // Partitions that wait for depth are looked at when a write ends.
+        is_moved || self.lists.touched_len() > 0 && self.log_depth_left() > 0
     }
 
     /// When `end_turn` must run next even if nothing happens; `None`: not needed.
     #[must_use]
     pub fn next_deadline_ns(&self) -> Option<u64> {
-        if matches!(self.life, Life::Failed | Life::Stopped) {
+        if !self.is_at_work() {
             return None;
         }
-        // The last steps of a stop may become possible late in a turn that nothing follows.
-        let stop = (self.life == Life::Stopping).then_some(self.now.ns + STOP_TURN_NS);
         let retention = match self.retention_cursor {
             Some(_) => Some(self.now.ns),
             None => Some(self.retention_due_ns).filter(|_| self.partitions.len() > 0),
@@ -68,7 +77,6 @@ impl Shard {
             self.checkpoint_due_ns(),
             self.preparation.next_deadline_ns(),
             retention,
-            stop,
         ]
         .into_iter()
         .flatten()

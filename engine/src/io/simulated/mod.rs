@@ -161,7 +161,13 @@ impl ShardIo {
             return Err(IoFailure::Stopped);
         }
         if done.is_empty() {
-            self.world.inner.borrow_mut().step();
+            let mut inner = self.world.inner.borrow_mut();
+            let happened = inner.step();
+            assert!(
+                happened || inner.is_stopped(),
+                "a wait for what is never going to happen"
+            );
+            drop(inner);
             self.poll(done);
         }
         Ok(())
