@@ -68,6 +68,7 @@ impl Shard {
             return None;
         }
         let retention = match self.retention_cursor {
+            _ if self.life != Life::Running => None,
             Some(_) => Some(self.now.ns),
             None => Some(self.retention_due_ns).filter(|_| self.partitions.len() > 0),
         };
