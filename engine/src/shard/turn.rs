@@ -253,12 +253,14 @@ impl Shard {
                 continue;
             }
             let handle = slot.owner.handle;
+            let mut is_taken = false;
             loop {
                 let room = self.journal.room();
                 if room < PARTITION_CONTROL_BYTES_MAX {
                     break;
                 }
                 let closed = slot.partition.close_next(sequence, room, &mut self.entry);
+                is_taken |= closed.is_some();
                 match closed {
                     None => break,
                     Some(Closed::Entry) => {
@@ -270,13 +272,23 @@ impl Shard {
                     }
                 }
             }
-            let deadline_ns = slot.partition.close_deadline_ns();
-            if deadline_ns.is_some_and(|deadline_ns| deadline_ns <= self.now.ns) {
+            let is_stopping = self.life == Life::Stopping;
+            let is_due = |deadline_ns| deadline_ns <= self.now.ns || is_stopping;
+            if !slot.partition.close_deadline_ns().is_some_and(is_due) {
+                self.want_commit(number);
+                continue;
+            }
+            if is_taken {
+                // What is first in its line now may be placed.
+                self.lists.touch(&mut self.partitions, number);
+            }
+            if !self.journal.is_empty() {
                 // It has more than fits: first in line for the next commit.
                 self.lists.unpop_pending(&mut self.partitions, number);
                 return;
             }
-            self.want_commit(number);
+            // What not even an empty commit takes waits for its place in the segment, and is
+            // looked at when it has one.
         }
     }
 
