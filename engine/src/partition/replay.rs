@@ -21,14 +21,7 @@ impl Partition {
     /// # Errors
     /// The bytes are damaged.
     pub fn restore(state: &[u8]) -> Result<Self, StateError> {
-        let mut partition = decode_state(state)?;
-        // The state is older than the writes it waited for: space that holds records by now was
-        // prepared, and zeros must never go over it again.
-        for segment in &mut partition.segments {
-            let written = (segment.end - segment.start).next_multiple_of(BLOCK_BYTES);
-            segment.prepared = segment.prepared.max(written);
-        }
-        Ok(partition)
+        decode_state(state)
     }
 
     /// Applies an append entry of a commit: offsets, index, checksums, producers; inline bytes go
