@@ -3,7 +3,7 @@
 //! INVARIANT: nothing is taken from bytes that were not checked. A batch that reaches behind the
 //! read is completed from memory, or a longer read is asked for.
 
-use super::read::Found;
+use super::read::{Found, nothing_at};
 use super::{
     DiskRead, Fence, FoundBatches, Partition, ReadBatches, ReadError, ReadPlan, ReadRequest,
     SpareVecs,
@@ -133,16 +133,7 @@ impl Partition {
             at = end;
         }
         let Some(start) = start else {
-            // Offsets are missing here (a crash of a relaxed class left a gap): the batch behind
-            // the gap lies further on, perhaps in memory.
-            if let Some(position) = self.log_position(read, at)
-                && let Ok(Found::InMemory(start)) = self.walk_in_memory(position, read.offset)
-            {
-                let bound = self.bound(request.bound);
-                let batches = self.take_from_memory(start, limit, bound, request, spare)?;
-                return Ok(FoundBatches::Found(batches));
-            }
-            return self.need_more(read, at, at + HEADER_BYTES as u64);
+            return self.behind_gap(read, at, limit, request, spare);
         };
         let mut found = spare.take();
         view.slices(start..at, &mut found);
@@ -151,6 +142,29 @@ impl Partition {
             bytes: (at - start) as usize,
             next_offset,
         }))
+    }
+
+    /// Offsets are missing up to file position `at`, where the read ends (a crash of a relaxed
+    /// class left a gap): the batch behind the gap lies further on, perhaps in memory.
+    fn behind_gap(
+        &self,
+        read: &DiskRead,
+        at: u64,
+        limit: i64,
+        request: &ReadRequest,
+        spare: &mut SpareVecs,
+    ) -> Result<FoundBatches, ReadError> {
+        if let Some(position) = self.log_position(read, at)
+            && let Ok(Found::InMemory(start)) = self.walk_in_memory(position, read.offset)
+        {
+            let bound = self.bound(request.bound);
+            if start >= bound.position {
+                return Ok(FoundBatches::Found(nothing_at(request.offset)));
+            }
+            let batches = self.take_from_memory(start, limit, bound, request, spare)?;
+            return Ok(FoundBatches::Found(batches));
+        }
+        self.need_more(read, at, at + HEADER_BYTES as u64)
     }
 
     /// The header at a file position of the read; its end may be in memory. `None` when it is not

@@ -48,13 +48,15 @@ impl Partition {
         let offset = self.past_losses(request.offset);
         let limit = self.fence_limit(offset, bound.offset)?;
         if offset >= limit || request.bytes_max == 0 {
-            return Ok(nothing_at(request.offset));
+            return Ok(ReadPlan::Ready(nothing_at(request.offset)));
         }
         match self.locate(offset)? {
-            Found::Nothing => Ok(nothing_at(request.offset)),
+            Found::Nothing => Ok(ReadPlan::Ready(nothing_at(request.offset))),
             Found::NeedsIndex(read) => Ok(ReadPlan::Index(read)),
             // From a gap that a relaxed log's crash left, the next batch may lie above the bound.
-            Found::InMemory(start) if start >= bound.position => Ok(nothing_at(request.offset)),
+            Found::InMemory(start) if start >= bound.position => {
+                Ok(ReadPlan::Ready(nothing_at(request.offset)))
+            }
             Found::InMemory(start) => {
                 let batches = self.take_from_memory(start, limit, bound, request, spare)?;
                 Ok(ReadPlan::Ready(batches))
@@ -150,6 +152,10 @@ impl Partition {
         offset: i64,
     ) -> Result<Found, ReadError> {
         loop {
+            if position >= self.appended.position {
+                // A crash of a relaxed class left a gap at the log's end.
+                return Ok(Found::Nothing);
+            }
             let Some(header) = self.tail.header_at(position) else {
                 // Replayed and not yet dropped from memory.
                 return Err(ReadError::NoMemory);
@@ -323,10 +329,10 @@ impl Partition {
     }
 }
 
-const fn nothing_at(offset: i64) -> ReadPlan {
-    ReadPlan::Ready(ReadBatches {
+pub(super) const fn nothing_at(offset: i64) -> ReadBatches {
+    ReadBatches {
         parts: Vec::new(),
         bytes: 0,
         next_offset: offset,
-    })
+    }
 }
