@@ -217,6 +217,8 @@ impl FileTable {
             self.link_newest_idle(slot);
             if self.entries[slot as usize].is_retired {
                 self.close_idle(io, slot);
+            } else if self.open > self.open_max {
+                self.close_idle(io, self.oldest_idle);
             }
             self.open_queued(io);
         }
@@ -238,7 +240,8 @@ impl FileTable {
 
     /// Whether a file may be created without passing the bound; closes an idle one for it.
     pub fn has_room(&mut self, io: &mut Io) -> bool {
-        if self.open >= self.open_max && self.oldest_idle != NONE {
+        // A created file may have passed the bound while every other one was in use.
+        while self.open >= self.open_max && self.oldest_idle != NONE {
             self.close_idle(io, self.oldest_idle);
         }
         self.open < self.open_max

@@ -166,6 +166,32 @@ fn a_file_that_is_being_opened_is_not_drained_before_its_waiter_gave_it_back() {
 }
 
 #[test]
+fn files_made_above_the_bound_do_not_keep_a_waiting_one_out() {
+    let mut fixture = fixture(2, 3);
+    for id in 0..2 {
+        fixture.want(id);
+    }
+    fixture.settle();
+    for id in 10..12 {
+        let file = SegmentFile::records(FileId(id));
+        let path = file.path();
+        let reply = fixture.io.call(Op::File(FileOp::Create { path }));
+        let Outcome::File(Ok(FileReply::Opened { file: handle, .. })) = reply else {
+            panic!("file {id} was not made");
+        };
+        fixture.table.adopt(&mut fixture.io, file, handle);
+    }
+    assert_eq!(fixture.table.open_files(), 4, "nothing was idle");
+    for id in [0, 1, 10, 11] {
+        fixture.give_back(id);
+    }
+    assert_eq!(fixture.table.open_files(), 2);
+    assert_eq!(fixture.want(2), Want::Opening);
+    fixture.settle();
+    assert!(fixture.opened[&2].is_ok());
+}
+
+#[test]
 fn a_missing_file_is_an_error_for_its_waiter_and_takes_no_descriptor() {
     let mut f = fixture(1, 1);
     f.want(99);
