@@ -252,6 +252,17 @@ impl World {
         Some(content)
     }
 
+    /// Whether a power cut would leave a file's bytes as they are; false when there is none.
+    #[must_use]
+    pub fn is_flushed(&self, path: &FilePath) -> bool {
+        let mut inner = self.inner.borrow_mut();
+        let Some(id) = inner.disk.find(path) else {
+            return false;
+        };
+        let node = inner.disk.node(id);
+        node.dirty.is_empty() && node.durable_bytes == node.bytes
+    }
+
     /// Names of a folder's files as a listing would show them.
     #[must_use]
     pub fn names(&self, dir: Dir) -> Vec<String> {

@@ -1,16 +1,21 @@
 //! The crash test: a simulated disk, a seeded workload, a crash after any disk operation, and an
 //! account outside of the engine that says what must have survived.
 //!
-//! `MILLRACE_CRASH_SEED=n` runs one seed alone; a failure prints it. With `MILLRACE_CRASH_TRACE=1`
-//! too, every disk operation and everything the engine logs goes to stderr.
+//! `MILLRACE_CRASH_SEED=n` runs one seed alone, `from..to` a range; a failure prints its seed. With
+//! `MILLRACE_CRASH_TRACE=1` too, every disk operation and all that the engine logs go to stderr.
 
+mod coverage;
 mod oracle;
 mod oracle_tests;
+mod reading;
 mod run;
+mod turns;
 mod workload;
 
+use coverage::Coverage;
 use millrace_engine::planted::{Bug, plant};
-use run::{Coverage, Run};
+use run::Run;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,25 +58,35 @@ impl log::Log for Trace {
     fn flush(&self) {}
 }
 
-fn seed_from_environment() -> Option<u64> {
-    let seed = std::env::var("MILLRACE_CRASH_SEED").ok()?;
-    Some(seed.parse().expect("MILLRACE_CRASH_SEED is a number"))
+fn seeds_from_environment() -> Option<Range<u64>> {
+    let text = std::env::var("MILLRACE_CRASH_SEED").ok()?;
+    let number = |text: &str| text.parse().expect("MILLRACE_CRASH_SEED is n or from..to");
+    Some(match text.split_once("..") {
+        Some((from, to)) => number(from)..number(to),
+        None => number(&text)..number(&text) + 1,
+    })
 }
 
-/// Runs seeds on two threads until there were `crashes`.
-fn run_until(crashes: u64) -> Result<Coverage, String> {
-    let next = AtomicU64::new(0);
-    let sum = Mutex::new((Coverage::default(), None));
+/// Runs `seeds` on two threads until there were `crashes` or more than `problems_max` problems.
+fn run_seeds(seeds: Range<u64>, crashes: u64, problems_max: usize) -> (Coverage, Vec<String>) {
+    let next = AtomicU64::new(seeds.start);
+    let sum = Mutex::new((Coverage::default(), Vec::new()));
     let worker = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
             let result = run_seed(seed);
             let mut sum = sum.lock().unwrap();
             match result {
                 Ok(coverage) => sum.0.add(&coverage),
-                Err(problem) => _ = sum.1.get_or_insert(problem),
+                Err(problem) => {
+                    eprintln!("{problem}");
+                    sum.1.push(problem);
+                }
             }
-            if sum.0.crashes >= crashes || sum.1.is_some() {
+            if sum.0.crashes >= crashes || sum.1.len() > problems_max {
                 return;
             }
         }
@@ -80,24 +95,25 @@ fn run_until(crashes: u64) -> Result<Coverage, String> {
         scope.spawn(worker);
         worker();
     });
-    let (coverage, problem) = sum.into_inner().unwrap();
-    problem.map_or(Ok(coverage), Err)
+    sum.into_inner().unwrap()
 }
 
 #[test]
 fn acknowledged_batches_survive_ten_thousand_crashes() {
-    if let Some(seed) = seed_from_environment() {
-        if std::env::var_os("MILLRACE_CRASH_TRACE").is_some() {
-            log::set_logger(&Trace).unwrap();
-            log::set_max_level(log::LevelFilter::Trace);
-        }
-        let coverage = run_seed(seed).unwrap_or_else(|problem| panic!("{problem}"));
-        println!("{coverage:#?}");
-        return;
+    if std::env::var_os("MILLRACE_CRASH_TRACE").is_some() {
+        log::set_logger(&Trace).unwrap();
+        log::set_max_level(log::LevelFilter::Trace);
     }
-    let coverage = run_until(10_000).unwrap_or_else(|problem| panic!("{problem}"));
+    let wanted = seeds_from_environment();
+    let (coverage, problems) = match wanted.clone() {
+        Some(seeds) => run_seeds(seeds, u64::MAX, usize::MAX),
+        None => run_seeds(0..u64::MAX, 10_000, 0),
+    };
     println!("{coverage:#?}");
-    coverage.assert_that_it_proves_something();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    if wanted.is_none() {
+        coverage.assert_that_it_proves_something();
+    }
 }
 
 #[test]
@@ -124,7 +140,7 @@ macro_rules! planted_bugs_are_caught {
     ($($name:ident: $bug:ident,)*) => {
         $(#[test]
         fn $name() {
-            if seed_from_environment().is_none() {
+            if seeds_from_environment().is_none() {
                 assert_caught(Bug::$bug, 300);
             }
         })*

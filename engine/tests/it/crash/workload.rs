@@ -1,7 +1,7 @@
 //! What clients do between two crashes.
 
 use super::oracle::{Asked, Log, Recent, Sent, config};
-use super::run::{Halt, Run};
+use super::run::{Halt, Node, Run};
 use millrace_engine::ids::{PartitionHandle, TopicId};
 use millrace_engine::partition::{AppendError, Appended, BatchBytes, Durability, PartitionSpec};
 use millrace_engine::record_batch::Compression;
@@ -40,11 +40,11 @@ impl Run {
         self.set_faults(rate, interruptions);
     }
 
-    pub(super) fn heal_disk(&mut self) {
+    pub(super) fn heal_disk(&self) {
         self.set_faults(0, 0);
     }
 
-    fn set_faults(&mut self, rate: u32, interruptions: u32) {
+    fn set_faults(&self, rate: u32, interruptions: u32) {
         self.world.configure(|config| {
             config.disk.write_error_per_million = rate;
             config.disk.short_write_per_million = rate;
@@ -104,6 +104,7 @@ impl Run {
         let index = self.random.below(self.nodes.len() as u64) as usize;
         let ticket = self.ticket(Asked::Create(handle));
         let node = &mut self.nodes[index];
+        node.is_asked = true;
         match node
             .shard
             .create_partition(&mut node.io, spec.clone(), ticket)
@@ -173,7 +174,10 @@ impl Run {
         let version = values.versions.len() - 1;
         let ticket = self.ticket(Asked::Registry { key, version });
         let index = usize::from(key) % self.nodes.len();
-        let shard = &mut self.nodes[index].shard;
+        let Node {
+            shard, is_asked, ..
+        } = &mut self.nodes[index];
+        *is_asked = true;
         let put = shard.registry_put(PartitionHandle(0), &[key], value.as_deref(), ticket);
         match put {
             Ok(()) => Ok(()),

@@ -1,0 +1,74 @@
+//! What a run went through, and what it must have gone through to show anything.
+
+use millrace_engine::shard::ShardCounters;
+
+/// What a run went through.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Coverage {
+    pub(super) lives: u64,
+    pub(super) crashes: u64,
+    pub(super) power_cuts: u64,
+    pub(super) crashes_in_recovery: u64,
+    pub(super) clean_stops: u64,
+    pub(super) blocks_torn: u64,
+    pub(super) blocks_garbage: u64,
+    pub(super) acked_batches: u64,
+    pub(super) duplicates: u64,
+    pub(super) fail_stops: u64,
+    pub(super) checkpoints_rotten: u64,
+    pub(super) reshards: u64,
+    pub(super) shard: ShardCounters,
+}
+
+impl Coverage {
+    pub(super) fn add(&mut self, more: &Self) {
+        self.lives += more.lives;
+        self.crashes += more.crashes;
+        self.power_cuts += more.power_cuts;
+        self.crashes_in_recovery += more.crashes_in_recovery;
+        self.clean_stops += more.clean_stops;
+        self.blocks_torn += more.blocks_torn;
+        self.blocks_garbage += more.blocks_garbage;
+        self.acked_batches += more.acked_batches;
+        self.duplicates += more.duplicates;
+        self.fail_stops += more.fail_stops;
+        self.checkpoints_rotten += more.checkpoints_rotten;
+        self.reshards += more.reshards;
+        add_counters(&mut self.shard, &more.shard);
+    }
+
+    /// A run that missed one of these shows nothing by passing.
+    pub(super) fn assert_that_it_proves_something(&self) {
+        let marks = [
+            ("power cuts", self.power_cuts),
+            ("crashes inside recovery", self.crashes_in_recovery),
+            ("clean stops", self.clean_stops),
+            ("blocks torn by sector", self.blocks_torn),
+            ("blocks turned to noise", self.blocks_garbage),
+            ("acknowledged batches", self.acked_batches),
+            ("duplicates recognised", self.duplicates),
+            ("fail-stops", self.fail_stops),
+            ("changes of the number of shards", self.reshards),
+            ("checkpoint copies that rotted", self.checkpoints_rotten),
+            ("commits", self.shard.commits),
+            ("placed bytes", self.shard.placed_bytes),
+            ("bytes written back", self.shard.write_back_bytes),
+            ("checkpoints", self.shard.checkpoints),
+            ("rolls", self.shard.rolls),
+            ("cold reads", self.shard.cold_read_bytes),
+        ];
+        for (name, count) in marks {
+            assert!(count > 0, "no {name}: the run proves nothing; {self:#?}");
+        }
+    }
+}
+
+pub(super) fn add_counters(sum: &mut ShardCounters, more: &ShardCounters) {
+    sum.batches += more.batches;
+    sum.commits += more.commits;
+    sum.placed_bytes += more.placed_bytes;
+    sum.write_back_bytes += more.write_back_bytes;
+    sum.checkpoints += more.checkpoints;
+    sum.rolls += more.rolls;
+    sum.cold_read_bytes += more.cold_read_bytes;
+}
