@@ -8,6 +8,7 @@ use crate::config::BrokerSettings;
 use crate::handlers::fetch::part::{ActivePart, FetchPart, PartItem, PartResult};
 use crate::handlers::fetch::sessions::FetchSessions;
 use crate::handlers::fetch::{FetchRequest, Watchers};
+use crate::handlers::group_requests::GroupDesk;
 use crate::handlers::produce::{Hop, ProduceRequest};
 use crate::handlers::question::{Answering, QuestionRequest};
 use crate::handlers::{self, api_versions};
@@ -42,6 +43,8 @@ pub struct Shared {
     pub settings: Arc<BrokerSettings>,
     /// How many shards there are.
     pub shards: usize,
+    /// Memory for the groups of each shard.
+    pub group_bytes_max: usize,
 }
 
 /// Answers an admin request once the controller is done.
@@ -125,6 +128,7 @@ pub struct BrokerShard {
     pub(crate) starved_parts: Vec<SlabKey>,
     pub(crate) watchers: Watchers,
     pub(crate) sessions: FetchSessions,
+    pub(crate) groups: GroupDesk,
     pub(crate) questions: Slab<QuestionRequest>,
     pub(crate) answering: Slab<Answering>,
     pub(crate) index_waits: Vec<(PartitionHandle, SlabKey, usize)>,
@@ -190,6 +194,7 @@ impl BrokerShard {
                 own.map(|(_, key, value)| (key, value)),
             )
         });
+        let groups = GroupDesk::new(settings.groups, parts.shared.group_bytes_max);
         let sessions = FetchSessions::new(
             settings.fetch_sessions_max.div_ceil(shards),
             i32::from(me.0),
@@ -218,6 +223,7 @@ impl BrokerShard {
             starved_parts: Vec::new(),
             watchers: Watchers::default(),
             sessions,
+            groups,
             questions: Slab::default(),
             answering: Slab::default(),
             index_waits: Vec::new(),
@@ -281,6 +287,7 @@ impl BrokerShard {
         let deadlines = [
             self.engine.next_deadline_ns(),
             self.timers.next_ns(),
+            self.groups.coordinator.next_deadline_ns(),
             self.retry_ns(),
             self.sweep_ns(),
         ];
@@ -303,6 +310,7 @@ impl BrokerShard {
         let is_waiting = self.net.is_starved()
             || !self.stalled_hops.is_empty()
             || !self.starved_parts.is_empty()
+            || self.groups.is_load_starved
             || self.outbox_len > 0;
         is_waiting.then(|| self.io.now_ns().saturating_add(STARVED_RETRY_NS))
     }
@@ -382,6 +390,10 @@ impl BrokerShard {
             Mail::FetchOver(request) => self.part_over(from, request),
             Mail::Ask(request, asked) => self.answer(from, request, asked),
             Mail::Answers(request, answers) => self.answered(request, &answers),
+            Mail::GroupRequest(request) => self.group_request_arrived(&request),
+            Mail::Respond(response) => self.respond_for_coordinator(&response.0, response.1),
+            Mail::GroupAsk(key, places, asked) => self.answer_groups(from, key, &places, &asked),
+            Mail::GroupAnswers(key, answers) => self.groups_answered(key, answers),
             Mail::Job(token, job) => {
                 self.control(|controller, random| controller.ask(from, token, *job, random));
             }
@@ -422,6 +434,9 @@ impl BrokerShard {
         }
         if !self.starved_parts.is_empty() {
             self.retry_starved_parts();
+        }
+        if self.groups.is_load_starved {
+            self.load_groups();
         }
         if !self.held.is_empty() && !self.is_pressed() {
             for key in std::mem::take(&mut self.held) {
@@ -482,6 +497,8 @@ impl BrokerShard {
         let header = RequestHeader::decode(&mut reader)?;
         let slot = self.net.open_slot(key).ok_or(Refusal::Close)?;
         let mut head = RequestHead {
+            shard: self.me,
+            peer: self.net.peer(key).ok_or(Refusal::Close)?,
             connection: key,
             slot,
             correlation_id: header.correlation_id,
@@ -523,6 +540,7 @@ impl BrokerShard {
                 Event::ReadDone(ticket, result) => match read_ticket(ticket) {
                     Some((Waiting::Fetch, key, item)) => self.part_read(key, item, result),
                     Some((Waiting::Question, key, item)) => self.search_read(key, item, result),
+                    Some((Waiting::GroupLoad, ..)) => self.group_log_read(result),
                     _ => {}
                 },
                 Event::ControlDone(ticket) => self.control_resolved(ticket, true),
@@ -543,6 +561,7 @@ impl BrokerShard {
         match read_ticket(ticket) {
             Some((Waiting::Produce, key, item)) => self.produce_resolved(key, item, is_acked),
             Some((Waiting::Hop, key, _)) => self.hop_resolved(key, is_acked),
+            Some((Waiting::Group, key, _)) => self.group_append_resolved(key, is_acked),
             _ => {}
         }
     }
@@ -563,6 +582,7 @@ impl BrokerShard {
         while let Some(Timer::Fetch(key)) = self.timers.pop_due(now_ns) {
             self.fetch_is_due(key);
         }
+        self.tick_groups(now_ns);
         if now_ns >= self.next_sweep_ns {
             self.next_sweep_ns = now_ns.saturating_add(SWEEP_NS);
             self.net.sweep(&mut self.io);
@@ -637,6 +657,11 @@ impl BrokerShard {
         written: Result<(), EncodeError>,
         bytes: &[u8],
     ) {
+        if head.shard != self.me {
+            let bytes = written.is_ok().then(|| bytes.to_vec());
+            self.send(head.shard, Mail::Respond(Box::new((*head, bytes))));
+            return;
+        }
         if let Err(error) = written {
             log::error!(
                 "response to {:?} version {}: {error}",

@@ -137,7 +137,8 @@ impl BrokerShard {
             }
         }
         let version = catalog.version;
-        self.catalog = catalog;
+        let before = std::mem::replace(&mut self.catalog, catalog);
+        self.hold_group_partitions(&before);
         if self.phase == Phase::Starting {
             self.phase = Phase::Serving;
             self.begin_accepting();

@@ -23,6 +23,25 @@ pub const fn append_error(error: AppendError) -> ErrorCode {
     }
 }
 
+/// What a group's member is told when the coordinator cannot append what it asked for.
+#[must_use]
+pub const fn group_append_error(error: AppendError) -> ErrorCode {
+    match error {
+        // Retriable: the client finds the coordinator again and repeats its request.
+        AppendError::NoMemory { .. }
+        | AppendError::DiskFull
+        | AppendError::Stopped
+        | AppendError::Fenced => ErrorCode::CoordinatorNotAvailable,
+        AppendError::UnknownPartition => ErrorCode::NotCoordinator,
+        // KAFKA: a batch of offsets above max.message.bytes; a group's state answers otherwise.
+        AppendError::TooLarge { .. } => ErrorCode::InvalidCommitOffsetSize,
+        // The coordinator is no idempotent producer.
+        AppendError::OutOfOrderSequence { .. }
+        | AppendError::ProducerFenced { .. }
+        | AppendError::DuplicateSequence { .. } => ErrorCode::UnknownServerError,
+    }
+}
+
 /// What a consumer is told.
 #[must_use]
 pub const fn read_error(error: ReadError) -> ErrorCode {

@@ -4,6 +4,7 @@ pub mod broker;
 pub mod changes;
 pub mod config;
 pub mod error_mapping;
+pub mod groups;
 pub mod handlers;
 pub mod listener;
 pub mod mail;

@@ -2,9 +2,11 @@
 //! once: into the owner's log.
 
 use crate::handlers::fetch::part::{FetchPart, PartReport};
+use crate::handlers::group_questions::GroupAnswer;
 use crate::handlers::question::{Answer, Asked};
 use crate::net::FrameBytes;
 use crate::protocol::ErrorCode;
+use crate::request::RequestHead;
 use crate::topics::catalog::{Catalog, Node};
 use crate::topics::controller::{Change, Job, JobReply};
 use millrace_engine::ids::{PartitionHandle, Ticket, TopicId};
@@ -39,6 +41,14 @@ pub enum Mail {
     Ask(u64, Vec<Asked>),
     /// The answers, each with its place in the request.
     Answers(u64, Vec<(u32, Answer)>),
+    /// To the coordinator of a group: a request that came to another shard of the same node.
+    GroupRequest(Box<GroupRequest>),
+    /// The response to such a request, for the sender's connection; `None` closes it.
+    Respond(Box<(RequestHead, Option<Vec<u8>>)>),
+    /// To the coordinator of some groups: answer for these places of the sender's request.
+    GroupAsk(u64, Vec<u32>, Box<GroupRequest>),
+    /// The answers, each with its place in the request.
+    GroupAnswers(u64, Vec<(u32, GroupAnswer)>),
     /// To the controller: change topics; the number is the sender's name for it.
     Job(u64, Box<Job>),
     /// The job is done and every shard holds the change.
@@ -58,6 +68,15 @@ pub struct Hello {
     pub partitions: Vec<(PartitionHandle, TopicId, i32)>,
     /// The node that its listener is, if it has one.
     pub node: Option<Node>,
+}
+
+/// A request on its way to the coordinator of its group.
+#[derive(Debug)]
+pub struct GroupRequest {
+    /// Where its response goes.
+    pub head: RequestHead,
+    /// All its bytes.
+    pub frame: FrameBytes,
 }
 
 /// An append on its way to its owner.

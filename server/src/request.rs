@@ -2,10 +2,16 @@
 
 use crate::net::{ConnectionKey, FrameBytes, SlotId};
 use crate::protocol::{ApiKey, DecodeError, Message, Reader, RequestHeader, decode_request};
+use millrace_engine::ids::ShardId;
+use std::net::IpAddr;
 
 /// Where a response goes, and how it is written.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead {
+    /// The shard whose connection it came from.
+    pub shard: ShardId,
+    /// The client's address.
+    pub peer: IpAddr,
     /// The connection it came from.
     pub connection: ConnectionKey,
     /// Its place among the connection's responses.

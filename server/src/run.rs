@@ -194,6 +194,12 @@ impl Running {
     }
 }
 
+/// A sixteenth of the memory is for groups, each shard's its share.
+fn group_bytes_max(memory_bytes: u64, shards: usize) -> usize {
+    let share = memory_bytes / 16 / shards.max(1) as u64;
+    usize::try_from(share).unwrap_or(usize::MAX)
+}
+
 fn stop_all(remote: &Remote<Command>) {
     for index in 0..remote.shards() {
         let to = ShardId(u16::try_from(index).unwrap_or(0));
@@ -256,6 +262,7 @@ pub fn start(config: &ServeConfig) -> Result<Running, RunError> {
     let shared = Arc::new(Shared {
         settings: Arc::new(settings),
         shards,
+        group_bytes_max: group_bytes_max(config.memory_bytes, shards),
     });
     let (started, starts) = channel();
     let arena_bytes = prepared.kernel.arena_bytes;

@@ -19,6 +19,10 @@ pub enum Waiting {
     Change = 5,
     /// The controller's own registry change.
     Controller = 6,
+    /// An append of the groups' coordinator.
+    Group = 7,
+    /// A read of a log that the groups' coordinator loads.
+    GroupLoad = 8,
 }
 
 /// Items of one request at most.
@@ -41,6 +45,8 @@ pub const fn read_ticket(ticket: Ticket) -> Option<(Waiting, SlabKey, usize)> {
         4 => Waiting::Question,
         5 => Waiting::Change,
         6 => Waiting::Controller,
+        7 => Waiting::Group,
+        8 => Waiting::GroupLoad,
         _ => return None,
     };
     let key = SlabKey::from_bits(ticket.0 >> 24 & ((1 << 36) - 1));

@@ -121,6 +121,34 @@ pub static BROKER_KEYS: &[BrokerKey] = &[
         "57671680",
         "Most record bytes in one fetch response, the first batch apart.",
     ),
+    key(
+        "group.initial.rebalance.delay.ms",
+        Kind::Int {
+            min: 0,
+            max: 600_000,
+        },
+        "3000",
+        "How long the first rebalance of an empty group waits for more members; again while they \
+         come, up to their rebalance timeout.",
+    ),
+    key(
+        "group.max.session.timeout.ms",
+        INT,
+        "1800000",
+        "Longest session timeout that a member may ask for.",
+    ),
+    key(
+        "group.max.size",
+        INT,
+        "2147483647",
+        "Members of one group at most.",
+    ),
+    key(
+        "group.min.session.timeout.ms",
+        INT,
+        "6000",
+        "Shortest session timeout that a member may ask for.",
+    ),
     unset("listeners", Kind::Text, "Where to listen, as --listen."),
     key(
         "log.cleaner.delete.retention.ms",
@@ -324,6 +352,16 @@ pub static BROKER_KEYS: &[BrokerKey] = &[
         "disk",
         "Default of the topic config.",
     ),
+    key(
+        "millrace.group.snapshot.bytes",
+        Kind::Int {
+            min: 1024,
+            max: 1 << 30,
+        },
+        "1048576",
+        "A partition of __consumer_offsets is rewritten and trimmed when it has grown by this much \
+         since the last time, and by twice what it came to then.",
+    ),
     unset(
         "millrace.journal.bytes",
         Kind::Long {
@@ -373,6 +411,42 @@ pub static BROKER_KEYS: &[BrokerKey] = &[
         },
         "1",
         "Partitions of a topic whose creator did not say.",
+    ),
+    key(
+        "offset.metadata.max.bytes",
+        Kind::Int {
+            min: 0,
+            max: 32_767,
+        },
+        "4096",
+        "Longest metadata beside a committed offset.",
+    ),
+    key(
+        "offsets.retention.check.interval.ms",
+        INT,
+        "600000",
+        "How often expired committed offsets are looked for.",
+    ),
+    key(
+        "offsets.retention.minutes",
+        INT,
+        "10080",
+        "How long committed offsets are kept after their group became empty (KIP-211).",
+    ),
+    key(
+        "offsets.topic.num.partitions",
+        Kind::Int {
+            min: 1,
+            max: 10_000,
+        },
+        "50",
+        "Partitions of __consumer_offsets when it is created, at the first use of a group.",
+    ),
+    key(
+        "offsets.topic.segment.bytes",
+        SEGMENT_BYTES,
+        "104857600",
+        "Largest segment of __consumer_offsets.",
     ),
     key(
         "producer.id.expiration.ms",

@@ -44,6 +44,50 @@ pub struct BrokerSettings {
     pub partitions_max: usize,
     /// `millrace.producers.max`
     pub producers_max: usize,
+    /// Everything about consumer groups.
+    pub groups: GroupSettings,
+}
+
+/// Settings of consumer groups.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupSettings {
+    /// `group.max.size`
+    pub group_size_max: usize,
+    /// `group.initial.rebalance.delay.ms`
+    pub initial_rebalance_delay_ms: i32,
+    /// `group.min.session.timeout.ms`
+    pub session_timeout_ms_min: i32,
+    /// `group.max.session.timeout.ms`
+    pub session_timeout_ms_max: i32,
+    /// `offset.metadata.max.bytes`
+    pub offset_metadata_bytes_max: usize,
+    /// `offsets.retention.minutes`, in milliseconds.
+    pub offsets_retention_ms: i64,
+    /// `offsets.retention.check.interval.ms`
+    pub retention_check_ms: i32,
+    /// `offsets.topic.num.partitions`
+    pub offsets_topic_partitions: i32,
+    /// `offsets.topic.segment.bytes`
+    pub offsets_topic_segment_bytes: i32,
+    /// `millrace.group.snapshot.bytes`
+    pub snapshot_bytes_min: usize,
+}
+
+impl GroupSettings {
+    fn new(read: &Reader<'_>) -> Self {
+        Self {
+            group_size_max: read.size("group.max.size"),
+            initial_rebalance_delay_ms: read.int("group.initial.rebalance.delay.ms"),
+            session_timeout_ms_min: read.int("group.min.session.timeout.ms"),
+            session_timeout_ms_max: read.int("group.max.session.timeout.ms"),
+            offset_metadata_bytes_max: read.size("offset.metadata.max.bytes"),
+            offsets_retention_ms: read.number("offsets.retention.minutes") * 60_000,
+            retention_check_ms: read.int("offsets.retention.check.interval.ms"),
+            offsets_topic_partitions: read.int("offsets.topic.num.partitions"),
+            offsets_topic_segment_bytes: read.int("offsets.topic.segment.bytes"),
+            snapshot_bytes_min: read.size("millrace.group.snapshot.bytes"),
+        }
+    }
 }
 
 impl Default for BrokerSettings {
@@ -109,6 +153,7 @@ impl BrokerSettings {
                 .then(|| read.unsigned("millrace.journal.bytes")),
             partitions_max: read.size("millrace.partitions.max"),
             producers_max: read.size("millrace.producers.max"),
+            groups: GroupSettings::new(&read),
             explicit,
         }
     }
@@ -180,6 +225,10 @@ impl Reader<'_> {
     fn number(&self, name: &'static str) -> i64 {
         // Values were checked when they were accepted; the table's defaults are checked by a test.
         self.text(name).parse().unwrap_or_default()
+    }
+
+    fn int(&self, name: &'static str) -> i32 {
+        i32::try_from(self.number(name)).unwrap_or_default()
     }
 
     fn unsigned(&self, name: &'static str) -> u64 {

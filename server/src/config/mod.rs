@@ -14,7 +14,7 @@ mod broker_settings;
 mod topic_settings;
 mod value;
 
-pub use broker_settings::BrokerSettings;
+pub use broker_settings::{BrokerSettings, GroupSettings};
 pub use topic_settings::{TimestampType, TopicOverrides, TopicSettings};
 pub use value::{ConfigError, Kind, normalize};
 

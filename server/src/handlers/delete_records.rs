@@ -2,6 +2,7 @@
 
 use super::question::{Answer, Question};
 use crate::broker::BrokerShard;
+use crate::groups::offsets_topic::is_internal;
 use crate::net::FrameBytes;
 use crate::protocol::messages::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
@@ -22,7 +23,12 @@ pub fn handle(broker: &mut BrokerShard, request: &Request<'_>) -> Result<(), Ref
             let question = Question::Delete {
                 offset: partition.offset,
             };
-            let place = broker.find(topic.name, partition.partition_index);
+            // KAFKA: what a coordinator keeps is not a client's to delete.
+            let place = if is_internal(topic.name) {
+                Err(ErrorCode::InvalidTopicException)
+            } else {
+                broker.find(topic.name, partition.partition_index)
+            };
             places.push(place.map(|(place, _)| (place.shard, place.handle, question)));
         }
     }

@@ -5,7 +5,10 @@
 //! shows it. Offline replicas, racks and authorized operations are always empty.
 
 use super::create_topics::ask_controller;
+use super::find_coordinator::new_offsets_topic;
 use crate::broker::BrokerShard;
+use crate::config::BrokerSettings;
+use crate::groups::offsets_topic::is_internal;
 use crate::net::FrameBytes;
 use crate::protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
@@ -29,7 +32,7 @@ const CREATED_MAX: usize = 1000;
 pub fn handle(broker: &mut BrokerShard, request: &Request<'_>) -> Result<(), Refusal> {
     let asked: MetadataRequest<'_> = request.decode()?;
     let missing = if asked.allow_auto_topic_creation && broker.shared.settings.auto_create_topics {
-        missing_topics(&asked, &broker.catalog)
+        missing_topics(&asked, &broker.catalog, &broker.shared.settings)
     } else {
         Vec::new()
     };
@@ -45,14 +48,20 @@ pub fn handle(broker: &mut BrokerShard, request: &Request<'_>) -> Result<(), Ref
     Ok(())
 }
 
-fn missing_topics(asked: &MetadataRequest<'_>, catalog: &Catalog) -> Vec<NewTopic> {
+fn missing_topics(
+    asked: &MetadataRequest<'_>,
+    catalog: &Catalog,
+    settings: &BrokerSettings,
+) -> Vec<NewTopic> {
     let mut missing: Vec<NewTopic> = Vec::new();
     for name in asked.topics.iter().flatten().filter_map(|topic| topic.name) {
         let is_new = catalog.topic(name).is_none()
             && illegal_because(name).is_none()
             && missing.len() < CREATED_MAX
             && !missing.iter().any(|topic| topic.name == name);
-        if is_new {
+        if is_new && is_internal(name) {
+            missing.push(new_offsets_topic(settings));
+        } else if is_new {
             missing.push(NewTopic {
                 name: name.to_owned(),
                 partitions: -1,
@@ -176,6 +185,7 @@ fn known<'a>(topic: &'a Topic, catalog: &'a Catalog) -> MetadataResponseTopic<'a
         });
     MetadataResponseTopic {
         name: Some(&topic.name),
+        is_internal: is_internal(&topic.name),
         topic_id: Uuid(topic.id.0),
         partitions: partitions.collect(),
         ..MetadataResponseTopic::default()

@@ -5,18 +5,32 @@ pub mod alter_configs;
 pub mod api_versions;
 pub mod create_partitions;
 pub mod create_topics;
+pub mod delete_groups;
 pub mod delete_records;
 pub mod delete_topics;
 pub mod describe_cluster;
 pub mod describe_configs;
+pub mod describe_groups;
 pub mod fetch;
+pub mod find_coordinator;
+pub mod group_loading;
+pub mod group_questions;
+pub mod group_requests;
+pub mod heartbeat;
 pub mod incremental_alter_configs;
 pub mod init_producer_id;
+pub mod join_group;
+pub mod leave_group;
+pub mod list_groups;
 pub mod list_offsets;
 pub mod metadata;
+pub mod offset_commit;
+pub mod offset_delete;
+pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod question;
+pub mod sync_group;
 
 use crate::broker::BrokerShard;
 use crate::protocol::ApiKey;
@@ -59,6 +73,15 @@ pub static APIS: &[Api] = &[
     api!(Fetch, 4..=12, fetch::handle),
     api!(ListOffsets, 1..=7, list_offsets::handle),
     api!(Metadata, 0..=12, metadata::handle),
+    api!(OffsetCommit, 2..=8, offset_commit::handle),
+    api!(OffsetFetch, 1..=8, offset_fetch::handle),
+    api!(FindCoordinator, 0..=4, find_coordinator::handle),
+    api!(JoinGroup, 0..=9, join_group::handle),
+    api!(Heartbeat, 0..=4, heartbeat::handle),
+    api!(LeaveGroup, 0..=5, leave_group::handle),
+    api!(SyncGroup, 0..=5, sync_group::handle),
+    api!(DescribeGroups, 0..=6, describe_groups::handle),
+    api!(ListGroups, 0..=5, list_groups::handle),
     api!(ApiVersions, 0..=4, api_versions::handle),
     api!(CreateTopics, 0..=7, create_topics::handle),
     api!(DeleteTopics, 1..=6, delete_topics::handle),
@@ -68,11 +91,13 @@ pub static APIS: &[Api] = &[
     api!(DescribeConfigs, 1..=4, describe_configs::handle),
     api!(AlterConfigs, 0..=2, alter_configs::handle),
     api!(CreatePartitions, 0..=3, create_partitions::handle),
+    api!(DeleteGroups, 0..=2, delete_groups::handle),
     api!(
         IncrementalAlterConfigs,
         0..=1,
         incremental_alter_configs::handle
     ),
+    api!(OffsetDelete, 0..=0, offset_delete::handle),
     api!(DescribeCluster, 0..=1, describe_cluster::handle),
 ];
 

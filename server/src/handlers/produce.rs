@@ -8,6 +8,7 @@
 use crate::broker::BrokerShard;
 use crate::config::{TimestampType, TopicSettings};
 use crate::error_mapping::{append_error, batch_error, explanation};
+use crate::groups::offsets_topic::is_internal;
 use crate::mail::{HopProduce, Mail, Produced};
 use crate::net::{Frame, FrameBytes, Response};
 use crate::protocol::produce::{
@@ -334,6 +335,10 @@ impl BrokerShard {
             return Err(ErrorCode::InvalidTxnState);
         }
         let (place, topic) = self.find(topic, index)?;
+        // KAFKA: the topics that the broker keeps its own state in are not for clients.
+        if is_internal(&topic.name) {
+            return Err(ErrorCode::InvalidTopicException);
+        }
         let rules = BatchRules {
             settings: &topic.settings,
             version: start.header.api_version,

@@ -280,6 +280,12 @@ impl Net {
         self.want_ready(key);
     }
 
+    /// The address that a connection comes from.
+    #[must_use]
+    pub fn peer(&mut self, key: ConnectionKey) -> Option<IpAddr> {
+        self.get(key).map(|connection| connection.peer)
+    }
+
     /// Opens the response slot of a request. `None` when the connection is gone.
     pub fn open_slot(&mut self, key: ConnectionKey) -> Option<SlotId> {
         Some(self.get(key)?.responses.open())

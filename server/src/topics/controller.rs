@@ -9,11 +9,12 @@
 use super::catalog::{Catalog, Node, PartitionPlace, Topic};
 use super::planning::{self, Outcome};
 use super::record::{NEXT_PRODUCER_ID_KEY, TopicRecord, topic_key};
-use crate::config::{BrokerSettings, TopicSettings};
+use crate::config::{BrokerSettings, TopicOverrides, TopicSettings};
+use crate::groups::offsets_topic::is_internal;
 use crate::mail::Hello;
 use crate::protocol::ErrorCode;
 use millrace_engine::ids::{PartitionHandle, ShardId, TopicId};
-use millrace_engine::partition::PartitionSpec;
+use millrace_engine::partition::{Durability, PartitionSpec};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -456,12 +457,27 @@ pub fn topic_of(
     settings: &BrokerSettings,
 ) -> Topic {
     Topic {
+        settings: settings_of(&record.name, &record.overrides, settings),
         name: Arc::from(record.name),
         id: record.id,
         partitions: places,
-        settings: TopicSettings::new(&record.overrides, settings),
         overrides: record.overrides,
     }
+}
+
+/// What holds for a topic. Groups' state is on stable storage before it is acknowledged, whatever
+/// the topic's configs say.
+#[must_use]
+pub fn settings_of(
+    name: &str,
+    overrides: &TopicOverrides,
+    settings: &BrokerSettings,
+) -> TopicSettings {
+    let mut found = TopicSettings::new(overrides, settings);
+    if is_internal(name) {
+        found.partition.durability = Durability::Disk;
+    }
+    found
 }
 
 /// The nodes of all shards, in shard order.

@@ -3,13 +3,15 @@
 
 use super::catalog::{Catalog, PartitionPlace, Topic};
 use super::controller::{
-    Change, ConfigChange, Growth, NewTopic, Plan, Put, TopicRef, nodes, record_of, topic_of,
+    Change, ConfigChange, Growth, NewTopic, Plan, Put, TopicRef, nodes, record_of, settings_of,
+    topic_of,
 };
 use super::name::{collision_key, illegal_because};
 use super::record::{
     CLUSTER_ID_KEY, NEXT_HANDLE_KEY, PARTITIONS_PER_TOPIC_MAX, TopicRecord, topic_key,
 };
-use crate::config::{BrokerSettings, TopicOverrides, TopicSettings};
+use crate::config::{BrokerSettings, TopicOverrides};
+use crate::groups::offsets_topic::is_internal;
 use crate::mail::Hello;
 use crate::protocol::ErrorCode;
 use millrace_engine::ids::{PartitionHandle, ShardId, TopicId};
@@ -227,7 +229,7 @@ impl Planner<'_> {
             name: Arc::from(name),
             id: self.topic_id(),
             partitions,
-            settings: TopicSettings::new(&overrides, self.settings),
+            settings: settings_of(name, &overrides, self.settings),
             overrides,
         })
     }
@@ -376,6 +378,10 @@ impl Planner<'_> {
             let message = format!("there is no topic {name}");
             return Err((ErrorCode::UnknownTopicOrPartition, message));
         };
+        if is_internal(name) {
+            let message = format!("groups belong to partitions of {name}; their number is fixed");
+            return Err((ErrorCode::InvalidTopicException, message));
+        }
         let before = old.partitions.len();
         let after = self.count_in_bounds(growth.count)?;
         if after <= before {
@@ -454,7 +460,7 @@ impl Planner<'_> {
             };
             result.map_err(|error| (ErrorCode::InvalidConfig, error.to_string()))?;
         }
-        topic.settings = TopicSettings::new(&topic.overrides, self.settings);
+        topic.settings = settings_of(name, &topic.overrides, self.settings);
         Ok(topic)
     }
 

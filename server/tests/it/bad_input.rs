@@ -46,7 +46,7 @@ fn garbage_closes_its_connection_and_no_other() {
         ),
         ("unknown api key", request(999, 0, &[])),
         ("negative api key", request(-1, 0, &[])),
-        ("an api that is not served", request(11, 0, &[0; 64])),
+        ("an api that is not served", request(24, 0, &[0; 64])),
         ("unknown version", request(3, 99, &[0; 64])),
         ("produce version 2", request(0, 2, &[0; 64])),
         ("huge array", request(3, 1, &huge_count)),
@@ -130,8 +130,8 @@ fn api_versions_lists_produce_from_zero_and_answers_an_unknown_version_in_versio
             .find(|api| api.api_key == 0)
             .unwrap();
         assert_eq!((produce.min_version, produce.max_version), (0, 11));
-        let groups = response.api_keys.iter().find(|api| api.api_key == 11);
-        assert!(groups.is_none(), "what is not served is not listed");
+        let transactions = response.api_keys.iter().find(|api| api.api_key == 24);
+        assert!(transactions.is_none(), "what is not served is not listed");
     }
     client.send_bytes(&request(18, 77, &[0]));
     let bytes = client.receive().unwrap();

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod fetching;
+mod groups;
 mod harness;
 mod offsets;
 mod producing;

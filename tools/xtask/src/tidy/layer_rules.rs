@@ -14,12 +14,13 @@ struct Layers {
 }
 
 /// What the parts of a broker shard use: each other and all below.
-const BROKER: [&str; 13] = [
+const BROKER: [&str; 14] = [
     "start_lines",
     "broker",
     "changes",
     "config",
     "error_mapping",
+    "groups",
     "handlers",
     "listener",
     "mail",
@@ -72,9 +73,10 @@ const LAYERS: [Layers; 2] = [
             ("error_mapping", &[]),
             ("ticket", &["slab"]),
             ("request", &["net"]),
-            ("topics", &["config", "mail"]),
+            ("groups", &["config"]),
+            ("topics", &["config", "groups", "mail"]),
             // What shards tell each other names what both ends hold.
-            ("mail", &["handlers", "net", "topics"]),
+            ("mail", &["handlers", "net", "request", "topics"]),
             ("listener", &["broker", "mail", "net"]),
             // Handlers are the broker shard's methods, one file per API.
             ("handlers", &BROKER),
