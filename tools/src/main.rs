@@ -25,13 +25,18 @@ struct Cli {
 enum Command {
     /// Runs the broker; what happens without a command, too
     Serve(commands::serve::Args),
-    /// Creates, lists, describes and deletes topics of any Kafka broker
+    /// Creates, lists, describes, alters and deletes topics of any Kafka broker
     #[command(subcommand)]
     Topic(commands::topic::Command),
     /// Sends lines as records
     Produce(commands::produce::Args),
     /// Prints records
     Consume(commands::consume::Args),
+    /// Lists, describes and deletes consumer groups, moves their offsets
+    #[command(subcommand)]
+    Group(commands::group::Command),
+    /// Says whether this machine suits a broker, and what to change
+    Doctor(commands::doctor::Args),
     /// Looks at a data directory whose broker does not run
     #[command(subcommand)]
     Log(commands::log::Command),
@@ -48,6 +53,8 @@ fn main() -> ExitCode {
         Some(Command::Topic(command)) => commands::topic::run(&command),
         Some(Command::Produce(args)) => commands::produce::run(&args),
         Some(Command::Consume(args)) => commands::consume::run(&args),
+        Some(Command::Group(command)) => commands::group::run(&command),
+        Some(Command::Doctor(args)) => commands::doctor::run(&args),
         Some(Command::Log(command)) => commands::log::run(&command),
         Some(Command::Bench(args)) => millrace_bench::run(args),
         Some(Command::Completions(args)) => commands::completions::run::<Cli>(&args),

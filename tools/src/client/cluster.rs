@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A topic as metadata describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Topic {
     /// Its name.
     pub(crate) name: String,
@@ -95,6 +95,14 @@ impl Cluster {
         Ok(self.connections.entry(node).or_insert(connection))
     }
 
+    /// Takes over the address of a node that something other than metadata named.
+    pub(crate) fn learn(&mut self, node: i32, address: String) {
+        if self.nodes.get(&node) != Some(&address) {
+            self.connections.remove(&node);
+            self.nodes.insert(node, address);
+        }
+    }
+
     /// Closes the connection to a node, so that the next use opens a new one.
     pub(crate) fn forget(&mut self, node: i32) {
         self.connections.remove(&node);
@@ -104,6 +112,13 @@ impl Cluster {
     pub(crate) fn topics(&mut self) -> Result<Vec<Topic>> {
         let answered = self.metadata(None, false)?;
         answered.into_iter().map(|(_, topic)| Ok(topic)).collect()
+    }
+
+    /// One topic as it is at this moment; `None` when there is none of this name.
+    pub(crate) fn find_topic(&mut self, name: &str) -> Result<Option<Topic>> {
+        let answered = self.metadata(Some(&[name]), false)?;
+        let found = answered.into_iter().next();
+        Ok(found.and_then(|(code, topic)| (code == 0).then_some(topic)))
     }
 
     /// One topic, waited for while the broker says that it is not ready; created by the broker

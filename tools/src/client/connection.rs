@@ -63,6 +63,21 @@ impl Connection {
         self.receive::<Q>(pending)
     }
 
+    /// Like [`Self::call`], for an answer that may come `patience` later than others.
+    pub(crate) fn call_patiently<'q, Q: Request<'q>>(
+        &mut self,
+        request: &Q,
+        patience: Duration,
+    ) -> Result<Q::Response<'_>> {
+        let pending = self.send(request)?;
+        let timeout = self.timeout;
+        self.timeout += patience;
+        let read = self.read_frame();
+        self.timeout = timeout;
+        read?;
+        self.decode::<Q>(pending)
+    }
+
     /// Sends a request in the newest version both sides know.
     pub(crate) fn send<'q, Q: Request<'q>>(&mut self, request: &Q) -> Result<Pending> {
         let version = self.version(Q::API)?;
@@ -80,6 +95,10 @@ impl Connection {
         pending: Pending,
     ) -> Result<Q::Response<'_>> {
         self.read_frame()?;
+        self.decode::<Q>(pending)
+    }
+
+    fn decode<'q, Q: Request<'q>>(&self, pending: Pending) -> Result<Q::Response<'_>> {
         let (correlation_id, response) = decode_response(&self.response, pending.version)
             .with_context(|| format!("answer of {} to {}", self.address, Q::NAME))?;
         if correlation_id != pending.correlation_id {

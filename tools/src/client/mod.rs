@@ -6,10 +6,17 @@
 
 mod cluster;
 mod connection;
+pub(crate) mod consumer_protocol;
+mod coordinator;
+mod list_offsets;
+mod member;
 mod partitioner;
 
 pub(crate) use cluster::{Cluster, Topic};
-pub(crate) use connection::Pending;
+pub(crate) use connection::{Connection, Pending};
+pub(crate) use coordinator::{Coordinator, GroupDescription, OUTSIDER, Offsets};
+pub(crate) use list_offsets::{At, list_offsets};
+pub(crate) use member::{Member, Standing};
 pub(crate) use partitioner::partition_of_key;
 
 use anyhow::{Result, bail};
@@ -59,9 +66,16 @@ const fn remedy(code: i16) -> Option<&'static str> {
         3 => "create it with `millrace topic create`, or see `millrace topic list`",
         10 => "send smaller records, or raise max.message.bytes of the topic",
         17 => "use letters, digits, `.`, `_` and `-`, at most 249",
+        23 => "the group's members agree on no assignor; ours is range",
+        30 => "the broker's ACLs do not let this client do that",
         36 => "choose another name, or pass --if-not-exists",
+        37 => "a topic's partitions can only be added to; see `millrace topic describe`",
         38 => "Millrace keeps one copy: use replication factor 1",
+        44 => "a policy of the broker refuses it",
         56 => "the broker's log says which disk failed or is full",
+        68 => "stop its members first; see `millrace group describe`",
+        69 => "see `millrace group list`",
+        81 => "the group has group.max.size members; stop one first",
         _ => return None,
     })
 }

@@ -2,9 +2,13 @@
 
 pub(crate) mod completions;
 pub(crate) mod consume;
+pub(crate) mod doctor;
+pub(crate) mod group;
 pub(crate) mod log;
 pub(crate) mod produce;
 pub(crate) mod serve;
+mod table;
+mod time;
 pub(crate) mod topic;
 
 /// Whether a command failed only because nobody reads its output any more.

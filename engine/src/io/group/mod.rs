@@ -9,6 +9,7 @@ mod startup;
 #[cfg(test)]
 mod tests;
 
+pub use super::kernel::features::{RingFeature, ring_features};
 pub use super::terminate::on_terminate;
 
 use super::Io;

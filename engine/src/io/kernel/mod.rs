@@ -11,6 +11,7 @@
 
 mod complete;
 mod descriptors;
+pub(super) mod features;
 mod park;
 mod queue;
 mod receive_slots;

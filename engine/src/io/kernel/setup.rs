@@ -103,7 +103,7 @@ fn borrow_ring(ring: &IoUring) -> BorrowedFd<'_> {
     unsafe { BorrowedFd::borrow_raw(ring.as_raw_fd()) }
 }
 
-fn build_ring() -> std::io::Result<IoUring> {
+pub(super) fn build_ring() -> std::io::Result<IoUring> {
     IoUring::builder()
         .setup_single_issuer()
         .setup_defer_taskrun()
@@ -142,7 +142,7 @@ struct Facts {
     locked_bytes: Option<u64>,
 }
 
-fn explain(error: &std::io::Error) -> SetupError {
+pub(super) fn explain(error: &std::io::Error) -> SetupError {
     let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
     let facts = Facts {
         disabled: disabled.ok().and_then(|text| text.trim().parse().ok()),
@@ -156,7 +156,7 @@ fn explain(error: &std::io::Error) -> SetupError {
 }
 
 /// First Linux with DEFER_TASKRUN, without which a shard cannot run as designed.
-const KERNEL_MIN: (u32, u32) = (6, 1);
+pub(in crate::io) const KERNEL_MIN: (u32, u32) = (6, 1);
 
 fn explanation(error: &std::io::Error, facts: &Facts) -> String {
     let release = &facts.release;
@@ -205,7 +205,7 @@ fn no_memory(locked_bytes: Option<u64>) -> String {
     }
 }
 
-fn kernel_version(release: &str) -> Option<(u32, u32)> {
+pub(in crate::io) fn kernel_version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     let major = numbers.next()?.parse().ok()?;
     let minor = numbers.next()?.parse().ok()?;

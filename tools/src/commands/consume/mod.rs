@@ -2,9 +2,10 @@
 //!
 //! Every partition starts where `--from` says and ends at the high watermark it had at the start,
 //! unless `--follow` or `--count` say otherwise. A record is printed only after its batch's crc
-//! was found right.
+//! was found right. With `--group` it shares the partitions with the group's other members.
 
 mod format;
+mod group;
 mod reader;
 mod start;
 
@@ -12,7 +13,8 @@ use crate::client::{ClientArgs, Cluster, Topic};
 use anyhow::{Result, bail};
 use format::Format;
 use reader::Reader;
-use start::{From, Partitions};
+use start::From;
+pub(crate) use start::Partitions;
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write, stdout};
 
@@ -24,7 +26,11 @@ pub(crate) struct Args {
     /// Partitions, such as 0,2,5-7; all when not given
     #[arg(short, long, value_name = "LIST")]
     partition: Option<Partitions>,
-    /// Where to begin: beginning, end, an offset, -N for the last N of each partition, or
+    /// Read as a member of this consumer group: share the partitions with its other members, begin
+    /// where it has committed, commit what was printed
+    #[arg(short, long, conflicts_with = "partition")]
+    group: Option<String>,
+    /// Where to begin, with --group where nothing is committed: beginning, end, an offset, -N for the last N of each partition, or
     /// @TIME with milliseconds since 1970 or 2026-11-23T06:00:00Z
     #[arg(
         short = 'o',
@@ -51,6 +57,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut cluster = Cluster::open(&args.client)?;
     let mut topic = cluster.topic(&args.topic, false)?;
+    if let Some(group) = &args.group {
+        return group::run(args, group, cluster);
+    }
     if let Some(Partitions(wanted)) = &args.partition {
         keep_partitions(&mut topic, wanted)?;
     }
@@ -61,7 +70,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     let mut out = BufWriter::new(stdout().lock());
     let mut left = args.count.unwrap_or(u64::MAX);
-    let mut reader = Reader::new(cluster, topic, starts, ends);
+    let mut reader = Reader::new(cluster);
+    reader.assign(topic, starts, ends);
     while left > 0 && !reader.is_done() {
         reader.poll(|record| {
             if left > 0 {
@@ -75,7 +85,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn keep_partitions(topic: &mut Topic, wanted: &[i32]) -> Result<()> {
+/// Leaves out all partitions but the wanted ones.
+pub(crate) fn keep_partitions(topic: &mut Topic, wanted: &[i32]) -> Result<()> {
     for partition in wanted {
         if !topic.leaders.contains_key(partition) {
             let last = topic.leaders.len().saturating_sub(1);

@@ -28,7 +28,7 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 pub(super) struct Reader {
     cluster: Cluster,
     topic: Topic,
-    /// The next offset of each partition that is not done.
+    /// The next offset of each partition.
     positions: BTreeMap<i32, i64>,
     /// Where partitions end, exclusive; one that is not named goes on for ever.
     ends: BTreeMap<i32, i64>,
@@ -45,27 +45,58 @@ struct Fetched {
 }
 
 impl Reader {
-    /// A reader that begins at `starts` and stops at `ends`.
-    pub(super) fn new(
-        cluster: Cluster,
+    /// A reader of nothing.
+    pub(super) fn new(cluster: Cluster) -> Self {
+        Self {
+            cluster,
+            topic: Topic::default(),
+            positions: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            failing_since: None,
+        }
+    }
+
+    /// Reads these partitions from here on: from `starts` to `ends`.
+    pub(super) fn assign(
+        &mut self,
         topic: Topic,
         starts: BTreeMap<i32, i64>,
         ends: BTreeMap<i32, i64>,
-    ) -> Self {
-        let mut reader = Self {
-            cluster,
-            topic,
-            positions: starts,
-            ends,
-            failing_since: None,
-        };
-        reader.drop_done();
-        reader
+    ) {
+        self.topic = topic;
+        self.positions = starts;
+        self.ends = ends;
+    }
+
+    /// The brokers it reads from.
+    pub(super) const fn cluster(&mut self) -> &mut Cluster {
+        &mut self.cluster
+    }
+
+    /// For each partition, one behind the last record that was shown.
+    pub(super) const fn positions(&self) -> &BTreeMap<i32, i64> {
+        &self.positions
     }
 
     /// Whether every partition reached its end.
     pub(super) fn is_done(&self) -> bool {
-        self.positions.is_empty()
+        !self.has_work()
+    }
+
+    /// Whether a partition has not reached its end.
+    pub(super) fn has_work(&self) -> bool {
+        self.unfinished().next().is_some()
+    }
+
+    fn unfinished(&self) -> impl Iterator<Item = (i32, i64)> {
+        let ends = &self.ends;
+        let is_before = move |&(partition, position): &(i32, i64)| {
+            ends.get(&partition).is_none_or(|end| position < *end)
+        };
+        let positions = self.positions.iter();
+        positions
+            .map(|(&partition, &position)| (partition, position))
+            .filter(is_before)
     }
 
     /// Fetches once from every leader and shows each record, until `show` says that it is enough.
@@ -87,19 +118,12 @@ impl Reader {
                 return Ok(());
             }
         }
-        self.drop_done();
         Ok(())
-    }
-
-    fn drop_done(&mut self) {
-        let ends = &self.ends;
-        self.positions
-            .retain(|partition, position| ends.get(partition).is_none_or(|end| *position < *end));
     }
 
     fn fetch(&mut self) -> Result<Vec<Fetched>> {
         let mut by_leader: BTreeMap<i32, Vec<FetchPartition>> = BTreeMap::new();
-        for (&partition, &fetch_offset) in &self.positions {
+        for (partition, fetch_offset) in self.unfinished() {
             let leader = self.topic.leaders.get(&partition);
             let (leader, _) = leader.with_context(|| format!("partition {partition} is gone"))?;
             by_leader.entry(*leader).or_default().push(FetchPartition {
@@ -206,9 +230,13 @@ impl Reader {
             if header.end_offset() <= start {
                 continue;
             }
+            let mut reached = start;
             let shown = show_batch(&header, batch, &mut opened, |record| {
-                let is_wanted = (start..end).contains(&record.offset);
-                Ok(!is_wanted || show(Consumed { partition, record })?)
+                if !(start..end).contains(&record.offset) {
+                    return Ok(true);
+                }
+                reached = record.offset + 1;
+                show(Consumed { partition, record })
             });
             let place = || {
                 format!(
@@ -216,10 +244,16 @@ impl Reader {
                     header.base_offset
                 )
             };
-            if !shown.with_context(place)? {
+            let wants_more = shown.with_context(place)?;
+            let next = if wants_more {
+                header.end_offset().min(end)
+            } else {
+                reached
+            };
+            self.positions.insert(partition, next);
+            if !wants_more {
                 return Ok(false);
             }
-            self.positions.insert(partition, header.end_offset());
         }
         if rest.len() == part.records.len() && !rest.is_empty() {
             // KAFKA: the first batch comes whole, whatever the limits are.

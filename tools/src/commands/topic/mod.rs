@@ -1,7 +1,10 @@
-//! `millrace topic`: create, list, describe, delete.
+//! `millrace topic`: create, list, describe, alter, delete.
+
+mod alter;
+mod describe;
 
 use super::parse_pair;
-use crate::client::{ClientArgs, Cluster, Topic, check};
+use crate::client::{ClientArgs, Cluster, check};
 use anyhow::{Context, Result, bail};
 use millrace_server::protocol::messages::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
@@ -9,22 +12,12 @@ use millrace_server::protocol::messages::create_topics_request::{
 use millrace_server::protocol::messages::delete_topics_request::{
     DeleteTopicState, DeleteTopicsRequest,
 };
-use millrace_server::protocol::messages::describe_configs_request::{
-    DescribeConfigsRequest, DescribeConfigsResource,
-};
-use millrace_server::protocol::messages::list_offsets_request::{
-    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
-};
 use millrace_server::protocol::{ApiKey, ErrorCode, Uuid};
-use std::collections::BTreeMap;
+use serde_json::json;
 use std::io::Write;
 
 /// A topic's configs, in DescribeConfigs.
 const TOPIC_RESOURCE: i8 = 2;
-/// Values a user gave, in DescribeConfigs.
-const TOPIC_SOURCE: i8 = 1;
-const LATEST: i64 = -1;
-const EARLIEST: i64 = -2;
 
 /// The commands.
 #[derive(clap::Subcommand, Debug)]
@@ -34,7 +27,9 @@ pub(crate) enum Command {
     /// Prints the names of topics
     List(List),
     /// Prints partitions, leaders, offsets and configs of topics
-    Describe(Describe),
+    Describe(describe::Args),
+    /// Sets configs of topics, puts them back, adds partitions
+    Alter(alter::Args),
     /// Deletes topics with all their records
     Delete(Delete),
 }
@@ -67,19 +62,9 @@ pub(crate) struct List {
     /// Also the brokers' own topics
     #[arg(long)]
     internal: bool,
-    #[command(flatten)]
-    client: ClientArgs,
-}
-
-/// Options of `topic describe`.
-#[derive(clap::Args, Debug)]
-pub(crate) struct Describe {
-    /// Names; all topics when none is given
-    #[arg(value_name = "TOPIC")]
-    names: Vec<String>,
-    /// All configs, not only those that were set
+    /// One JSON object per topic: name, number of partitions, whether it is internal
     #[arg(long)]
-    all_configs: bool,
+    json: bool,
     #[command(flatten)]
     client: ClientArgs,
 }
@@ -102,7 +87,8 @@ pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
         Command::Create(args) => create(args),
         Command::List(args) => list(args),
-        Command::Describe(args) => describe(args),
+        Command::Describe(args) => describe::run(args),
+        Command::Alter(args) => alter::run(args),
         Command::Delete(args) => delete(args),
     }
 }
@@ -159,132 +145,20 @@ fn list(args: &List) -> Result<()> {
     let mut cluster = Cluster::open(&args.client)?;
     let mut out = std::io::stdout().lock();
     for topic in cluster.topics()? {
-        if args.internal || !topic.is_internal {
+        if topic.is_internal && !args.internal {
+            continue;
+        }
+        if args.json {
+            let partitions = topic.leaders.len();
+            let line = json!({
+                "topic": topic.name, "partitions": partitions, "is_internal": topic.is_internal,
+            });
+            writeln!(out, "{line}")?;
+        } else {
             writeln!(out, "{}", topic.name)?;
         }
     }
     Ok(())
-}
-
-fn describe(args: &Describe) -> Result<()> {
-    let mut cluster = Cluster::open(&args.client)?;
-    let topics = if args.names.is_empty() {
-        cluster.topics()?
-    } else {
-        let names = args.names.iter();
-        names
-            .map(|name| cluster.topic(name, false))
-            .collect::<Result<_>>()?
-    };
-    let mut out = std::io::stdout().lock();
-    for topic in &topics {
-        writeln!(
-            out,
-            "topic {}, {} partitions",
-            topic.name,
-            topic.leaders.len()
-        )?;
-        if topic.id != Uuid::ZERO {
-            let hex: String = topic
-                .id
-                .0
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            writeln!(out, "  id {hex}")?;
-        }
-        let starts = list_offsets(&mut cluster, topic, EARLIEST)?;
-        let ends = list_offsets(&mut cluster, topic, LATEST)?;
-        for (index, (leader, epoch)) in &topic.leaders {
-            let start = starts.get(index).copied().unwrap_or(-1);
-            let end = ends.get(index).copied().unwrap_or(-1);
-            let address = cluster
-                .nodes()
-                .get(leader)
-                .map_or("unknown", String::as_str);
-            writeln!(
-                out,
-                "  partition {index}: leader {leader} ({address}), epoch {epoch}, \
-                 log start {start}, high watermark {end}"
-            )?;
-        }
-        describe_configs(&mut cluster, topic, args.all_configs, &mut out)?;
-    }
-    Ok(())
-}
-
-fn describe_configs(
-    cluster: &mut Cluster,
-    topic: &Topic,
-    is_all: bool,
-    out: &mut impl Write,
-) -> Result<()> {
-    let request = DescribeConfigsRequest {
-        resources: [DescribeConfigsResource {
-            resource_type: TOPIC_RESOURCE,
-            resource_name: &topic.name,
-            configuration_keys: None,
-        }]
-        .into(),
-        ..DescribeConfigsRequest::default()
-    };
-    let response = cluster.controller()?.call(&request)?;
-    for result in &response.results {
-        let object = format!("configs of topic {}", topic.name);
-        check(result.error_code, &object, result.error_message.as_deref())?;
-        for config in &result.configs {
-            if is_all || config.config_source == TOPIC_SOURCE {
-                let value = config.value.as_deref().unwrap_or("(not shown)");
-                writeln!(out, "  config {}={value}", config.name)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Offsets of all partitions of a topic by timestamp, earliest (-2) or latest (-1).
-pub(super) fn list_offsets(
-    cluster: &mut Cluster,
-    topic: &Topic,
-    timestamp: i64,
-) -> Result<BTreeMap<i32, i64>> {
-    let mut by_leader: BTreeMap<i32, Vec<ListOffsetsPartition>> = BTreeMap::new();
-    for (&partition_index, &(leader, _)) in &topic.leaders {
-        by_leader
-            .entry(leader)
-            .or_default()
-            .push(ListOffsetsPartition {
-                partition_index,
-                current_leader_epoch: -1,
-                timestamp,
-            });
-    }
-    let mut offsets = BTreeMap::new();
-    for (leader, partitions) in by_leader {
-        let request = ListOffsetsRequest {
-            replica_id: -1,
-            isolation_level: 0,
-            topics: [ListOffsetsTopic {
-                name: &topic.name,
-                partitions: partitions.into(),
-            }]
-            .into(),
-        };
-        let response = cluster.node(leader)?.call(&request)?;
-        for partition in response
-            .topics
-            .iter()
-            .flat_map(|topic| topic.partitions.to_vec())
-        {
-            let object = format!(
-                "topic {} partition {}",
-                topic.name, partition.partition_index
-            );
-            check(partition.error_code, &object, None)?;
-            offsets.insert(partition.partition_index, partition.offset);
-        }
-    }
-    Ok(offsets)
 }
 
 fn delete(args: &Delete) -> Result<()> {
