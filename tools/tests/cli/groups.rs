@@ -118,3 +118,45 @@ fn deleting_a_group_deletes_its_offsets() {
         90
     );
 }
+
+#[test]
+fn two_members_share_the_partitions_and_hand_them_over() {
+    let broker = filled();
+    let mut first = broker.spawn("consume a --group g --follow");
+    assert_eq!(first.note(), "assigned partitions of a: 0,1,2");
+    let mut second = broker.spawn("consume a --group g --follow");
+    let shares = [first.note(), second.note()].map(|note| note.rsplit_once(' ').unwrap().1.len());
+    assert_eq!(
+        shares.iter().sum::<usize>(),
+        "0,1".len() + "2".len(),
+        "two and one"
+    );
+    let described = broker.run("group describe g").output();
+    assert!(described.contains("Stable, assignor range"), "{described}");
+    for command in [
+        "group delete g",
+        "group reset-offsets g --topic a --to-latest --execute",
+    ] {
+        let error = broker.run(command).error();
+        assert!(error.contains("members"), "{error}");
+    }
+
+    let input: String = (90..150)
+        .map(|index| format!("k{index}:{index}\n"))
+        .collect();
+    broker
+        .run_with("produce a --key-separator :", &input)
+        .output();
+    let is_caught_up = |_: &u32| {
+        let json = broker.run("group describe g --json").output();
+        json.matches("\"lag\":0").count() == 3
+    };
+    assert!((0..1000).any(|attempt| is_caught_up(&attempt)), "lag stays");
+    let printed = second.interrupt();
+    // The one that stays is told with its next heartbeat.
+    assert_eq!(first.note(), "assigned partitions of a: 0,1,2");
+    let printed = printed + &first.interrupt();
+    assert_eq!(numbers(&printed), (0..150).collect::<Vec<_>>());
+    let described = broker.run("group describe g").output();
+    assert!(described.contains("group g: Empty"), "{described}");
+}

@@ -1,9 +1,9 @@
 //! A broker in this process, and runs of the binary.
 
 use millrace_server::{Running, ServeConfig, start};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A broker with a data directory of its own, gone when dropped.
@@ -58,6 +58,49 @@ impl Broker {
     pub(crate) fn run_with(&self, words: &str, input: &str) -> Ended {
         let words = format!("{words} --bootstrap {}", self.address);
         millrace(&words, input)
+    }
+}
+
+impl Broker {
+    /// Starts `millrace` with these words and this broker, and leaves it running.
+    pub(crate) fn spawn(&self, words: &str) -> RunningCommand {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_millrace"))
+            .args(words.split_whitespace())
+            .args(["--bootstrap", &self.address])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let notes = BufReader::new(child.stderr.take().unwrap());
+        RunningCommand { child, notes }
+    }
+}
+
+/// A command that runs until it is told to end.
+pub(crate) struct RunningCommand {
+    child: Child,
+    notes: BufReader<ChildStderr>,
+}
+
+impl RunningCommand {
+    /// The next line it says on standard error; waits for it.
+    pub(crate) fn note(&mut self) -> String {
+        let mut line = String::new();
+        self.notes.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// Presses ctrl-C; what it had printed, once it has ended.
+    #[track_caller]
+    pub(crate) fn interrupt(self) -> String {
+        let told = Command::new("kill")
+            .args(["-INT", &self.child.id().to_string()])
+            .status();
+        assert!(told.unwrap().success());
+        let output = self.child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{:?}", output.status);
+        String::from_utf8(output.stdout).unwrap()
     }
 }
 

@@ -30,8 +30,8 @@ pub(crate) struct Args {
     /// where it has committed, commit what was printed
     #[arg(short, long, conflicts_with = "partition")]
     group: Option<String>,
-    /// Where to begin, with --group where nothing is committed: beginning, end, an offset, -N for the last N of each partition, or
-    /// @TIME with milliseconds since 1970 or 2026-11-23T06:00:00Z
+    /// Where to begin, with --group where nothing is committed: beginning, end, an offset, -N for
+    /// the last N of each partition, or @TIME with milliseconds since 1970 or 2026-11-23T06:00:00Z
     #[arg(
         short = 'o',
         long,

@@ -2,7 +2,7 @@
 
 use crate::client::{At, Cluster, Topic, list_offsets};
 use crate::commands::time::parse_time;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -86,7 +86,10 @@ pub(super) fn offsets(
     match from {
         From::Beginning => list_offsets(cluster, topic, At::Earliest),
         From::End => Ok(ends),
-        From::Offset(offset) => Ok(ends.into_keys().map(|index| (index, offset)).collect()),
+        From::Offset(offset) => {
+            let starts = list_offsets(cluster, topic, At::Earliest)?;
+            within(topic, offset, &starts, &ends)
+        }
         From::Last(count) => {
             let starts = list_offsets(cluster, topic, At::Earliest)?;
             let from_end = |(index, end): (i32, i64)| {
@@ -101,6 +104,35 @@ pub(super) fn offsets(
             Ok(ends.into_iter().map(or_end).collect())
         }
     }
+}
+
+/// One offset of every partition, kept within each log; outside of all of them it is a mistake.
+fn within(
+    topic: &Topic,
+    offset: i64,
+    starts: &BTreeMap<i32, i64>,
+    ends: &BTreeMap<i32, i64>,
+) -> Result<BTreeMap<i32, i64>> {
+    let mut kept = BTreeMap::new();
+    let mut outside = Vec::new();
+    for (&index, &end) in ends {
+        let start = starts.get(&index).copied().unwrap_or(0);
+        let nearest = offset.max(start).min(end);
+        if nearest != offset {
+            outside.push(format!(
+                "topic {} partition {index}: offset {offset} is outside [{start}, {end}]",
+                topic.name
+            ));
+        }
+        kept.insert(index, nearest);
+    }
+    if let (Some(first), true) = (outside.first(), outside.len() == ends.len()) {
+        bail!("{first}; choose another --from");
+    }
+    for line in outside {
+        eprintln!("{line}; beginning at the nearest one");
+    }
+    Ok(kept)
 }
 
 /// The high watermark of each partition.

@@ -186,8 +186,9 @@ mod tests {
 
     #[test]
     fn interrupts_that_all_hit_one_shard_are_a_warning() {
-        let table = " 36:  0  20  PCI-MSIX-0000:00:02.0  1-edge  virtio1-req.0\n 40: 1 0 x eth0-rx\n\
-                     LOC: 1 2 Local timer interrupts\n 24: 1 0 IO-APIC 5-edge ACPI:Ged\n";
+        let table = " 36:  0  20  PCI-MSIX-0000:00:02.0  1-edge  virtio1-req.0\n\
+                     40: 1 0 x eth0-rx\nLOC: 1 2 Local timer interrupts\n\
+                     24: 1 0 IO-APIC 5-edge ACPI:Ged\n";
         let irqs = queue_irqs(table);
         assert_eq!(
             irqs,
