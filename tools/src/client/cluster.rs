@@ -108,6 +108,12 @@ impl Cluster {
         self.connections.remove(&node);
     }
 
+    /// Closes every connection: the brokers may have restarted.
+    pub(crate) fn forget_all(&mut self) {
+        self.connections.clear();
+        self.first = None;
+    }
+
     /// All topics.
     pub(crate) fn topics(&mut self) -> Result<Vec<Topic>> {
         let answered = self.metadata(None, false)?;

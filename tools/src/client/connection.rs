@@ -235,7 +235,8 @@ impl Connection {
 
     fn late(&self) -> anyhow::Error {
         anyhow!(
-            "{} did not answer within {} s; check that it is a Kafka broker, or raise --timeout",
+            "{} did not answer within {} s; check that it is a plaintext Kafka listener and no other \
+             service, or raise --timeout",
             self.address,
             self.timeout.as_secs()
         )
@@ -243,7 +244,8 @@ impl Connection {
 
     fn closed(&self) -> anyhow::Error {
         anyhow!(
-            "{} closed the connection; check that it is a plaintext Kafka listener, and its log",
+            "{} closed the connection without an answer, as TLS listeners and other services do; \
+             give a plaintext Kafka listener, or see the broker's log",
             self.address
         )
     }
@@ -251,9 +253,13 @@ impl Connection {
 
 /// Tries every address the name has.
 fn connect(address: &str, timeout: Duration) -> Result<TcpStream> {
+    let parts = address.rsplit_once(':');
+    let (host, _) = parts
+        .filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        .with_context(|| format!("`{address}` is no address; give HOST:PORT"))?;
     let targets: Vec<SocketAddr> = address
         .to_socket_addrs()
-        .with_context(|| format!("`{address}` is no address; give HOST:PORT"))?
+        .map_err(|error| anyhow!("host {host} cannot be resolved: {error}; check the name"))?
         .collect();
     let mut last = None;
     for target in targets {

@@ -4,7 +4,7 @@
 //! whoever coordinates by then, until the timeout.
 
 use super::{Cluster, Connection, check};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use millrace_server::protocol::messages::describe_groups_request::DescribeGroupsRequest;
 use millrace_server::protocol::messages::find_coordinator_request::FindCoordinatorRequest;
 use millrace_server::protocol::messages::offset_commit_request::{
@@ -85,13 +85,6 @@ impl Coordinator {
         self.node
     }
 
-    /// Looks for the coordinator anew at the next request.
-    pub(crate) fn forget(&mut self, cluster: &mut Cluster) {
-        if let Some(node) = self.node.take() {
-            cluster.forget(node);
-        }
-    }
-
     /// Asks the coordinator until its answer is no "ask again" or "ask elsewhere". `ask` gives the
     /// answer's error code and what of it is wanted.
     pub(crate) fn ask<T>(
@@ -99,62 +92,75 @@ impl Coordinator {
         cluster: &mut Cluster,
         mut ask: impl FnMut(&mut Connection, &str) -> Result<(i16, T)>,
     ) -> Result<(i16, T)> {
-        let start = Instant::now();
+        // Counted from the first answer that is no use: a join may take long and be right.
+        let mut failing_since = None;
         loop {
-            let node = self.find(cluster, start)?;
-            let answer = cluster
-                .node(node)
-                .and_then(|connection| ask(connection, &self.group));
-            let is_late = start.elapsed() > cluster.timeout();
-            match answer {
-                Ok((code, _)) if is_elsewhere(code) && !is_late => self.forget(cluster),
-                Ok(answered) => return Ok(answered),
-                // A broker that restarts closes connections; what is asked here may be repeated.
-                Err(error) if is_late => return Err(error),
-                Err(_) => self.forget(cluster),
+            let answer = match self.find(cluster) {
+                Ok(found) => {
+                    let object = format!("coordinator of group {}", self.group);
+                    let is_late = failing_since.is_some_and(|since| is_late(cluster, since));
+                    if !is_elsewhere(found.code) || is_late {
+                        check(found.code, &object, found.message.as_deref())?;
+                    }
+                    let coordinator = cluster.node(found.node).with_context(|| object);
+                    coordinator.and_then(|connection| ask(connection, &self.group))
+                }
+                Err(error) => Err(error),
+            };
+            if matches!(&answer, Ok((code, _)) if !is_elsewhere(*code)) {
+                return answer;
             }
+            let since = *failing_since.get_or_insert_with(Instant::now);
+            if is_late(cluster, since) {
+                return answer;
+            }
+            // A broker that restarts closes connections; what is asked here may be repeated.
+            self.node = None;
+            cluster.forget_all();
             thread::sleep(RETRY_INTERVAL);
         }
     }
 
-    fn find(&mut self, cluster: &mut Cluster, start: Instant) -> Result<i32> {
+    /// Asks any broker, unless it is known.
+    fn find(&mut self, cluster: &mut Cluster) -> Result<Found> {
         if let Some(node) = self.node {
-            return Ok(node);
+            let (code, message) = (0, None);
+            return Ok(Found {
+                code,
+                message,
+                node,
+            });
         }
-        let group = self.group.clone();
-        loop {
-            let request = FindCoordinatorRequest {
-                key: &group,
-                key_type: 0,
-                coordinator_keys: [group.as_str()].into(),
-            };
-            let response = cluster.controller()?.call(&request)?;
-            let (code, message, node) = match response.coordinators.first() {
-                Some(found) => (
-                    found.error_code,
-                    found.error_message.map(|text| text.to_string()),
-                    (found.node_id, format!("{}:{}", found.host, found.port)),
-                ),
-                None => (
-                    response.error_code,
-                    response.error_message.as_ref().map(ToString::to_string),
-                    (
-                        response.node_id,
-                        format!("{}:{}", response.host, response.port),
-                    ),
-                ),
-            };
-            if code == 0 {
-                self.node = Some(node.0);
-                cluster.learn(node.0, node.1);
-                return Ok(node.0);
-            }
-            if !is_elsewhere(code) || start.elapsed() > cluster.timeout() {
-                let object = format!("coordinator of group {group}");
-                check(code, &object, message.as_deref())?;
-            }
-            thread::sleep(RETRY_INTERVAL);
+        let request = FindCoordinatorRequest {
+            key: &self.group,
+            key_type: 0,
+            coordinator_keys: [self.group.as_str()].into(),
+        };
+        let response = cluster.controller()?.call(&request)?;
+        // Since version 4 several groups may be asked for.
+        let (found, address) = match response.coordinators.first() {
+            Some(found) => (
+                Found {
+                    code: found.error_code,
+                    message: found.error_message.as_deref().map(str::to_owned),
+                    node: found.node_id,
+                },
+                format!("{}:{}", found.host, found.port),
+            ),
+            None => (
+                Found {
+                    code: response.error_code,
+                    message: response.error_message.as_deref().map(str::to_owned),
+                    node: response.node_id,
+                },
+                format!("{}:{}", response.host, response.port),
+            ),
+        };
+        if found.code == 0 {
+            self.node = Some(found.node);
+            cluster.learn(found.node, address);
         }
+        Ok(found)
     }
 
     /// What the coordinator says of the group.
@@ -288,6 +294,17 @@ fn first_refusal(response: &OffsetCommitResponse<'_>) -> (i16, String) {
         }
     }
     (0, String::new())
+}
+
+/// What asking for a coordinator came to.
+struct Found {
+    code: i16,
+    message: Option<String>,
+    node: i32,
+}
+
+fn is_late(cluster: &Cluster, since: Instant) -> bool {
+    since.elapsed() > cluster.timeout()
 }
 
 /// Whether to ask again, perhaps somebody else.

@@ -1,7 +1,7 @@
 //! A directory: its file system, its space, and what a durable write costs there.
 
 use super::Finding;
-use millrace_engine::io::filesystem::{self, FileSystem, Nature};
+use millrace_engine::io::filesystem::{self, FileSystem};
 use millrace_engine::io::probe::{self, StorageProbe};
 use std::path::{Path, PathBuf};
 
@@ -45,17 +45,12 @@ fn existing(dir: &Path) -> PathBuf {
 fn file_system(dir: &Path, place: &Path, subject: &'static str, found: &FileSystem) -> Finding {
     let made = match dir.is_dir() {
         true => String::new(),
-        false => format!(", to be made below {}", place.display()),
+        false => format!(" (to be made below {})", place.display()),
     };
-    let text = format!("{} on {}{made}", dir.display(), found.name);
-    match (found.objection(), found.nature) {
-        (None, _) => Finding::ok(subject, text),
-        (Some(objection), Nature::Memory) => Finding::warn(
-            subject,
-            format!("{text}, which {objection}"),
-            "good for trying out only; give --data-dir on a disk",
-        ),
-        (Some(objection), _) => {
+    let text = format!("{}{made} on {}", dir.display(), found.name);
+    match found.objection() {
+        None => Finding::ok(subject, text),
+        Some(objection) => {
             let (found, fix) = objection.rsplit_once("; ").unwrap_or((objection, ""));
             Finding::warn(subject, format!("{text}, which {found}"), fix)
         }
@@ -112,6 +107,7 @@ fn durable_writes(probe: &StorageProbe) -> Finding {
 mod tests {
     use super::super::Verdict;
     use super::*;
+    use millrace_engine::io::filesystem::Nature;
 
     fn on(name: &'static str, nature: Nature, free_bytes: u64) -> FileSystem {
         let total_bytes = 1 << 40;

@@ -12,6 +12,8 @@ const IPC_LOCK: u32 = 14;
 const LOCKED_BYTES_ADVISED: u64 = 1 << 30;
 
 pub(super) fn findings() -> Vec<Finding> {
+    // As the broker does before it makes its rings, which count as locked memory.
+    let limits = process_limits::raise();
     let ring = ring_features();
     let is_ring_there = ring.is_ok();
     let mut findings = vec![version(&kernel_release())];
@@ -23,13 +25,15 @@ pub(super) fn findings() -> Vec<Finding> {
             ));
             findings.push(judge(&features));
         }
-        Err(error) => findings.push(Finding::fail("io_uring", error.0, "see the line itself")),
+        Err(error) => {
+            let (found, fix) = error.0.split_once("; ").unwrap_or((&error.0, ""));
+            findings.push(Finding::fail("io_uring", found, fix));
+        }
     }
     let status = read("/proc/self/status").unwrap_or_default();
     findings.push(seccomp(field(&status, "Seccomp:"), is_ring_there));
     let disabled = read("/proc/sys/kernel/io_uring_disabled");
     findings.push(sysctl(disabled.as_deref(), is_ring_there));
-    let limits = process_limits::raise();
     let may_lock = field(&status, "CapEff:").is_some_and(|caps| has_capability(caps, IPC_LOCK));
     findings.push(locked_memory(limits.locked_bytes, may_lock));
     findings.push(open_files(limits.open_files));
