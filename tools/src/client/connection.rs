@@ -235,8 +235,8 @@ impl Connection {
 
     fn late(&self) -> anyhow::Error {
         anyhow!(
-            "{} did not answer within {} s; check that it is a plaintext Kafka listener and no other \
-             service, or raise --timeout",
+            "{} did not answer within {} s; check that it is a plaintext Kafka listener and no \
+             other service, or raise --timeout",
             self.address,
             self.timeout.as_secs()
         )
