@@ -176,6 +176,13 @@ impl Checkpointing {
         self.file_op_in_flight || self.pieces.iter().any(Option::is_some)
     }
 
+    /// Closes the copies' files. Nothing is in flight.
+    pub(super) fn close(&self, io: &mut Io) {
+        for copy in &self.copies {
+            io.close_file(copy.file);
+        }
+    }
+
     /// The bytes of the newest checkpoint, as its file holds them.
     pub(super) fn bytes(&self) -> &[u8] {
         self.builder.bytes()

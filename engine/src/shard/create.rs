@@ -3,6 +3,7 @@
 use super::config::{JournalSetup, ShardConfig};
 use super::error::OpenError;
 use super::ring_files::{copy_path, make, must, ring_path};
+use super::{Life, Shard};
 use crate::ids::PartitionHandle;
 use crate::io::{Dir, FileOp, Io};
 use crate::journal::checkpoint::{CheckpointBuilder, CheckpointHead, Copy, read_checkpoint};
@@ -80,7 +81,7 @@ pub fn export_journal(
     config: ShardConfig,
     setup: JournalSetup,
 ) -> Result<ShardContent, OpenError> {
-    let shard = super::Shard::recover(io, config, setup)?;
+    let shard = Shard::recover(io, config, setup)?;
     let found = read_checkpoint(shard.checkpoint_bytes(), &setup.key, setup.id);
     let lost = |problem: String| OpenError::Refused {
         object: copy_path(setup.id, Copy::A).name,
@@ -93,7 +94,7 @@ pub fn export_journal(
         .ok_or_else(|| lost("does not hold what was put in".to_owned()))?;
     let partitions = content.partitions.iter();
     let registry = content.registry.iter();
-    Ok(ShardContent {
+    let content = ShardContent {
         partitions: partitions
             .map(|(handle, state)| (*handle, state.to_vec()))
             .collect(),
@@ -101,7 +102,37 @@ pub fn export_journal(
             .map(|(owner, key, value)| (*owner, key.to_vec(), value.to_vec()))
             .collect(),
         next_file: found.head.next_file,
-    })
+    };
+    shard.rest(io)?;
+    Ok(content)
+}
+
+impl Shard {
+    /// Lets what is under way end and closes every file: no completion of this shard reaches the
+    /// one that uses `io` next.
+    fn rest(mut self, io: &mut Io) -> Result<(), OpenError> {
+        self.life = Life::Stopped;
+        let mut done = Vec::new();
+        while self.is_busy() {
+            let waited = io.wait(&mut done);
+            waited.map_err(|failure| OpenError::Io {
+                object: "the machine".to_owned(),
+                failure,
+            })?;
+            for completion in done.drain(..) {
+                self.complete(io, completion);
+            }
+        }
+        if self.life == Life::Failed {
+            return Err(self.why_failed());
+        }
+        self.table.close_all_idle(io);
+        for file in self.journal.files.drain(..) {
+            io.close_file(file);
+        }
+        self.checkpointing.close(io);
+        Ok(())
+    }
 }
 
 /// Removes the files of a journal that the root file does not name any more.

@@ -299,14 +299,15 @@ impl Shard {
         }
     }
 
-    fn is_busy(&self) -> bool {
+    /// Whether an operation of it is under way.
+    pub(super) fn is_busy(&self) -> bool {
         self.writes.in_flight() > 0
             || self.checkpointing.is_in_flight()
             || self.preparation.is_busy()
             || self.queries.is_busy()
     }
 
-    fn why_failed(&mut self) -> OpenError {
+    pub(super) fn why_failed(&mut self) -> OpenError {
         let reason = self.events.drain(..).find_map(|event| match event {
             super::Event::FailStopped(reason) => Some(reason),
             _ => None,
