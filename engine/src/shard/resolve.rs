@@ -110,8 +110,13 @@ impl Shard {
 
     fn resolve_controls(&mut self, io: &mut Io, commit: &InFlight) {
         for (number, handle) in &commit.controlled {
+            let before = self.released.len();
             if let Some(slot) = self.partitions.same(*number, *handle) {
                 slot.partition.take_released(&mut self.released);
+            }
+            if self.released.len() > before {
+                // It may have waited for the space of a file that is gone now.
+                self.lists.touch(&mut self.partitions, *number);
             }
         }
         for handle in &commit.deleted {
