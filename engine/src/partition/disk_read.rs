@@ -39,6 +39,11 @@ impl Partition {
             let end = granule_end(at).min(read.data_end);
             if view.crc(at..end, owner.seed(at)) != Some(expected) {
                 let is_needed = at < read.needed_end;
+                log::error!(
+                    "partition {}: {:?}: bytes {at} to {end} fail their checksum",
+                    self.spec.handle.0,
+                    read.file
+                );
                 self.fence_granule(read, at);
                 if is_needed {
                     return Err(ReadError::Corrupt {

@@ -472,6 +472,10 @@ impl Partition {
             }
             freed += self.tail.pop_front().unwrap_or_default();
         }
+        if is_all_written && self.tail.front().is_none() {
+            // Placed bytes of a recovery were never in memory: no extent told of them.
+            self.disk_end = self.disk_end_at_closed();
+        }
         if bytes == usize::MAX && is_all_written {
             self.shrink();
         }

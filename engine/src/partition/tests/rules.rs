@@ -69,6 +69,18 @@ fn an_append_after_the_tail_left_memory_brings_its_block_back_as_an_image() {
 }
 
 #[test]
+fn placed_bytes_at_the_log_end_are_read_from_disk_after_recovery() {
+    let mut rig = written_rig(1, 3000);
+    // Ends where a block ends, one block behind a granule: nothing of its last granule is inline.
+    let start = 4096 + 3000;
+    rig.append(65_536 + 2 * 4096 - start, 0, false);
+    rig.settle();
+    assert_eq!(rig.counts.placed, 1);
+    rig.crash();
+    rig.read_all();
+}
+
+#[test]
 fn a_damaged_tail_block_fences_appends_until_the_loss_is_accepted() {
     let mut rig = written_rig(3, 1000);
     rig.append(500, 0, false);
