@@ -108,6 +108,60 @@ pub enum Bug {
 }
 
 #[cfg(any(test, feature = "planted-bugs"))]
+impl Bug {
+    /// All of them, by number.
+    pub const ALL: [Self; 47] = [
+        Self::AckOnOwnCompletion,
+        Self::AckBeforePlaced,
+        Self::MarkIsJournalPrefix,
+        Self::MarkIsLastSubmitted,
+        Self::NoIdleMark,
+        Self::CutDespiteMark,
+        Self::ResumeBehindHole,
+        Self::EpochNotRaised,
+        Self::AppendBehindFoundTail,
+        Self::HeaderCheckNotKeyed,
+        Self::WindowCountsOperations,
+        Self::PlacedEndRoundedUp,
+        Self::WriteBackRewritesPlaced,
+        Self::TailImageOmitted,
+        Self::CheckpointCutsAtResolved,
+        Self::UnchangedTailFlushed,
+        Self::TailFromLiveChunk,
+        Self::WriteBackNotDurable,
+        Self::CheckpointUnresolvedEnds,
+        Self::OneCheckpointCopy,
+        Self::NewestCopyFirst,
+        Self::RecycleAfterFirstCopy,
+        Self::RingUsedWhole,
+        Self::ReuseAtOnce,
+        Self::ReuseWithWriteInFlight,
+        Self::RecycleUnderReader,
+        Self::IndexWalksPastEnd,
+        Self::GranuleWithoutIdentity,
+        Self::BaseOffsetNotChecked,
+        Self::HighWatermarkAtAppend,
+        Self::ShortWriteContinued,
+        Self::FailedWriteRetried,
+        Self::CheckpointAfterFailStop,
+        Self::NoFlushBeforeRecovery,
+        Self::HandOverBeforeDirSync,
+        Self::MissingJournalIsEmpty,
+        Self::ShardCountFromProcessors,
+        Self::DeleteWithoutTombstone,
+        Self::OrphansRemovedAfterRot,
+        Self::RelaxedOffsetsReused,
+        Self::FencedIsOutOfRange,
+        Self::AdmittedWithoutPlace,
+        Self::WriteBackBySize,
+        Self::PlacedWithoutProducers,
+        Self::TruncateWithoutImage,
+        Self::SwapBeforeDurable,
+        Self::NoLock,
+    ];
+}
+
+#[cfg(any(test, feature = "planted-bugs"))]
 mod switch {
     use super::Bug;
     use std::cell::Cell;

@@ -332,6 +332,11 @@ impl Run {
                 .shard
                 .configure_partition(handle, config);
             configured.map_err(|error| format!("{handle:?}: {error}"))?;
+            let fences = self.node_of(handle).shard.fences(handle);
+            if !fences.is_empty() {
+                let problem = format!("{handle:?}: {fences:?} on a disk that lost nothing");
+                return Err(Halt::Wrong(problem));
+            }
             let (offsets, found) = self.read_whole(handle)?;
             let log = self.oracle.logs.get_mut(&handle);
             log.ok_or("checked above".to_owned())?

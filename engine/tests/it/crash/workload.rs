@@ -244,8 +244,7 @@ impl Run {
         if let Some(id) = producer_id {
             let known = producers.entry(id).or_default();
             // A client first sends again what an earlier process left without an answer.
-            if let Some(orphan) = known.recent.iter_mut().find(|recent| recent.is_orphan) {
-                orphan.is_orphan = false;
+            if let Some(orphan) = known.recent.iter().find(|recent| recent.is_orphan) {
                 let (base_offset, bytes) = (orphan.base_offset, Rc::clone(&orphan.bytes));
                 return self.repeat(handle, base_offset, &bytes);
             }
@@ -330,6 +329,18 @@ impl Run {
             return Ok(());
         };
         self.coverage.duplicates += 1;
+        let producers = self
+            .oracle
+            .logs
+            .get_mut(&handle)
+            .map(|log| &mut log.producers);
+        let recent = producers
+            .into_iter()
+            .flatten()
+            .flat_map(|(_, producer)| &mut producer.recent);
+        for recent in recent.filter(|recent| recent.base_offset == base_offset) {
+            recent.is_orphan = false;
+        }
         match appended.is_duplicate && appended.base_offset == base_offset {
             true => Ok(()),
             false => {
