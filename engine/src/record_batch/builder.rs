@@ -181,13 +181,13 @@ impl BatchBuilder {
     }
 }
 
-fn put_header(batch: &mut [u8], header: &WireHeader) {
+pub(super) fn put_header(batch: &mut [u8], header: &WireHeader) {
     if let Some(place) = batch.first_chunk_mut::<HEADER_BYTES>() {
         place.copy_from_slice(header.as_bytes());
     }
 }
 
-fn put_varlong(output: &mut Vec<u8>, value: i64) {
+pub(super) fn put_varlong(output: &mut Vec<u8>, value: i64) {
     let mut rest = (value.wrapping_shl(1) ^ value.wrapping_shr(63)).cast_unsigned();
     while rest >= 0x80 {
         output.push((rest & 0x7f) as u8 | 0x80);
@@ -196,7 +196,7 @@ fn put_varlong(output: &mut Vec<u8>, value: i64) {
     output.push(rest as u8);
 }
 
-fn put_length(output: &mut Vec<u8>, length: usize) {
+pub(super) fn put_length(output: &mut Vec<u8>, length: usize) {
     put_varlong(output, i64::try_from(length).unwrap_or(i64::MAX));
 }
 

@@ -2,9 +2,10 @@
 //!
 //! The header is read in place (`Header`), a client's batch is checked as a whole (`check`), and
 //! the two fields the broker owns are written in place (`patch`): base offset and leader epoch lie
-//! before the span of the batch's crc32c. All three are pure, allocate nothing and take any bytes.
-//! Below that: `records` walks single records, `compression` opens and makes payloads, `builder`
-//! makes batches. The append path uses none of those three.
+//! before the span of the batch's crc32c. All three are pure, allocate nothing and take any bytes;
+//! so does `stamp`. Below that: `records` walks single records, `compression` opens and makes
+//! payloads, `builder` makes batches, `rewrite` makes one again with fewer records or another
+//! codec. The append path uses none of those four.
 #![deny(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -15,6 +16,10 @@
 pub mod builder;
 pub mod compression;
 pub mod records;
+pub mod rewrite;
+mod stamp;
+
+pub use stamp::stamp;
 
 use crate::limits::BATCH_BYTES_MAX;
 use zerocopy::byteorder::big_endian::{I16, I32, I64, U32};
@@ -34,6 +39,8 @@ const COMPRESSION_MASK: i16 = 0x07;
 const LOG_APPEND_TIME_BIT: i16 = 0x08;
 const TRANSACTIONAL_BIT: i16 = 0x10;
 const CONTROL_BIT: i16 = 0x20;
+/// KIP-534: the base timestamp is the delete horizon.
+const DELETE_HORIZON_BIT: i16 = 0x40;
 
 /// The header as it lies on the wire and on disk, big endian.
 ///
@@ -288,6 +295,17 @@ impl Header {
     #[must_use]
     pub const fn is_control(&self) -> bool {
         self.attributes & CONTROL_BIT != 0
+    }
+
+    /// KIP-534: from this time on, compaction may drop the batch's tombstones. Compaction sets it
+    /// when it first meets them.
+    #[must_use]
+    pub const fn delete_horizon_ms(&self) -> Option<i64> {
+        if self.attributes & DELETE_HORIZON_BIT == 0 {
+            None
+        } else {
+            Some(self.base_timestamp)
+        }
     }
 
     /// Whether the batch comes from an idempotent producer.

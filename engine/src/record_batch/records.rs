@@ -19,6 +19,21 @@ pub struct Record<'a> {
     pub value: Option<&'a [u8]>,
     /// Its headers.
     pub headers: RecordHeaders<'a>,
+    /// Its encoding, for making it again.
+    pub encoding: Encoding<'a>,
+}
+
+/// How a record lies in its payload.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoding<'a> {
+    /// All of it, its length included.
+    pub whole: &'a [u8],
+    /// Its timestamp minus the batch's base timestamp.
+    pub timestamp_delta: i64,
+    /// Its attribute byte.
+    pub attributes: u8,
+    /// Everything behind the timestamp delta.
+    pub behind_timestamp: &'a [u8],
 }
 
 /// Why a payload is not the records its batch's header announces.
@@ -93,6 +108,7 @@ impl<'a> Records<'a> {
 
     fn read(&mut self) -> Result<Record<'a>, RecordError> {
         let index = self.index;
+        let all = self.rest.0;
         let length = self.rest.varint().map_err(|fault| fault.at(index))?;
         let bytes = usize::try_from(length).map_err(|_| RecordError::BadNumber { index })?;
         let mut fields = Cursor(
@@ -100,21 +116,25 @@ impl<'a> Records<'a> {
                 .take(bytes)
                 .ok_or(RecordError::Truncated { index })?,
         );
-        let record = self.read_fields(&mut fields)?;
+        let mut record = self.read_fields(&mut fields)?;
         if !fields.0.is_empty() {
             return Err(RecordError::BadLength {
                 index,
                 bytes: fields.0.len(),
             });
         }
+        let whole_bytes = all.len().saturating_sub(self.rest.0.len());
+        record.encoding.whole = all.get(..whole_bytes).unwrap_or_default();
         Ok(record)
     }
 
     fn read_fields(&self, fields: &mut Cursor<'a>) -> Result<Record<'a>, RecordError> {
         let index = self.index;
         let at = |fault: Fault| fault.at(index);
-        fields.take(1).ok_or(RecordError::Truncated { index })?;
+        let attributes = fields.take(1).ok_or(RecordError::Truncated { index })?;
+        let attributes = attributes.first().copied().unwrap_or_default();
         let timestamp_delta = fields.varlong().map_err(at)?;
+        let behind_timestamp = fields.0;
         let delta = fields.varint().map_err(at)?;
         let last = self.header.last_offset_delta;
         if !(0..=last).contains(&delta) {
@@ -134,6 +154,12 @@ impl<'a> Records<'a> {
             key,
             value,
             headers,
+            encoding: Encoding {
+                whole: &[],
+                timestamp_delta,
+                attributes,
+                behind_timestamp,
+            },
         })
     }
 }
