@@ -74,6 +74,8 @@ fn append_for_ever(dir: &Path) -> Result<(), Box<dyn Error>> {
             flush_ms: 1000,
             batch_bytes_max: 1 << 20,
             producer_expiration_ms: 86_400_000,
+            is_log_append_time: false,
+            compaction: None,
         },
     })?;
     let mut out = std::io::stdout().lock();

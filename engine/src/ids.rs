@@ -45,4 +45,6 @@ pub struct Ticket(pub u64);
 impl Ticket {
     /// A ticket for which no event is wanted.
     pub const NONE: Self = Self(u64::MAX);
+    /// The engine's own reads for compaction; callers never use it.
+    pub const CLEANER: Self = Self(u64::MAX - 1);
 }

@@ -99,4 +99,6 @@ pub struct Produced {
     pub base_offset: i64,
     /// The partition's log start.
     pub log_start: i64,
+    /// The time the batch was given, -1 for none (`message.timestamp.type=CreateTime`).
+    pub log_append_time: i64,
 }

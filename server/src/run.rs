@@ -657,6 +657,7 @@ fn engine_config(config: &ServeConfig, settings: &BrokerSettings) -> EngineConfi
         checkpoint_interval_ms: settings.checkpoint_interval_ms,
         retention_check_ms: settings.retention_check_ms,
         mailbox_capacity: MAILBOX_CAPACITY,
+        cleaner: settings.cleaner,
         ..EngineConfig::new(&config.data_dir)
     }
 }

@@ -1,7 +1,7 @@
 //! Settings of the engine of one data directory, checked once at start.
 
 use crate::ids::ShardId;
-use crate::shard::ShardConfig;
+use crate::shard::{CleanerConfig, ShardConfig};
 use std::path::PathBuf;
 
 /// Smallest arena of a shard: commit and checkpoint buffers, and room for a largest batch twice.
@@ -64,6 +64,8 @@ pub struct EngineConfig {
     pub ballast_bytes: u64,
     /// Messages that wait in each mailbox at most.
     pub mailbox_capacity: usize,
+    /// Compaction.
+    pub cleaner: CleanerConfig,
 }
 
 /// A setting that is out of its bounds.
@@ -100,6 +102,7 @@ impl EngineConfig {
             retention_check_ms: 300_000,
             ballast_bytes: 64 << 20,
             mailbox_capacity: 1024,
+            cleaner: CleanerConfig::default(),
         }
     }
 
@@ -184,6 +187,7 @@ impl EngineConfig {
             retention_check_ms: self.retention_check_ms,
             ballast_bytes: self.ballast_bytes,
             prepared_bytes_max: (4 << 30) / shards as u64,
+            cleaner: self.cleaner.share(shards),
             ..ShardConfig::default()
         }
     }

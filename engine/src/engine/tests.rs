@@ -340,6 +340,8 @@ fn spec(partition: u64) -> PartitionSpec {
             flush_ms: 1000,
             batch_bytes_max: 1 << 20,
             producer_expiration_ms: 86_400_000,
+            is_log_append_time: false,
+            compaction: None,
         },
     }
 }

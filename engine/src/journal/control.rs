@@ -33,6 +33,7 @@ const fn kind_of(control: &PartitionControl) -> Kind {
         PartitionControl::LeaderEpoch { .. } => Kind::LeaderEpoch,
         PartitionControl::Quarantine { .. } => Kind::Quarantine,
         PartitionControl::AcceptLoss { .. } => Kind::Gap,
+        PartitionControl::Swap(_) => Kind::Swap,
     }
 }
 
@@ -96,6 +97,7 @@ impl Control {
             | Kind::LogStart
             | Kind::LeaderEpoch
             | Kind::Quarantine
+            | Kind::Swap
             | Kind::Gap => {
                 let control = PartitionControl::decode(found.inline).ok()?;
                 if kind_of(&control) != found.entry.kind {
@@ -105,7 +107,6 @@ impl Control {
             }
             Kind::Append
             | Kind::Truncate
-            | Kind::Swap
             | Kind::ProducerSnapshot
             | Kind::Ceiling
             | Kind::MoveOut

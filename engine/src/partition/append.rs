@@ -150,7 +150,9 @@ impl Partition {
             return Ok(self.append_again(base_offset, end_offset, ticket));
         }
         debug_assert!(!self.roll_needed(header.batch_bytes as usize, i64::MIN));
-        self.put_in_tail(context, bytes)?;
+        let is_log_append_time = self.spec.config.is_log_append_time;
+        let append_time_ms = is_log_append_time.then_some(context.now.wall_ms);
+        self.put_in_tail(context, bytes, append_time_ms)?;
         let base_offset = self.appended.offset;
         let end_offset = base_offset + record_count;
         self.producers.note(
@@ -168,7 +170,7 @@ impl Partition {
             producer_id: header.producer_id,
             producer_epoch: header.producer_epoch,
             attributes: header.attributes,
-            max_timestamp: header.max_timestamp,
+            max_timestamp: append_time_ms.unwrap_or(header.max_timestamp),
             ticket,
             appended_ns: context.now.ns,
         });
@@ -190,6 +192,7 @@ impl Partition {
             end_offset,
             is_duplicate: false,
             is_acked: self.expose_at_append(),
+            append_time_ms,
         })
     }
 
@@ -214,10 +217,12 @@ impl Partition {
         &mut self,
         context: &mut AppendContext<'_>,
         bytes: BatchBytes<'_>,
+        append_time_ms: Option<i64>,
     ) -> Result<(), AppendError> {
         let patch = Patch {
             base_offset: self.appended.offset,
             leader_epoch: self.leader_epochs.current(),
+            append_time_ms,
         };
         let position = self.appended.position;
         let now_ns = context.now.ns;
@@ -247,6 +252,7 @@ impl Partition {
             end_offset,
             is_duplicate: true,
             is_acked,
+            append_time_ms: None,
         }
     }
 
@@ -265,6 +271,7 @@ impl Partition {
             end_offset: self.appended.offset,
             is_duplicate: false,
             is_acked: true,
+            append_time_ms: None,
         }
     }
 }

@@ -33,6 +33,10 @@ impl Partition {
             file: read.file,
             generation: read.generation,
         };
+        if self.segment_of_file(read.file, read.generation).is_none() {
+            // Replaced or dropped meanwhile: `batches_in` takes nothing from it.
+            return Ok(());
+        }
         let view = PartsView::of(read, parts);
         let mut at = read.range.start;
         for (number, &expected) in read.crcs.iter().enumerate() {
@@ -102,6 +106,9 @@ impl Partition {
                 log_start: self.log_start,
                 log_end: self.appended.offset,
             });
+        }
+        if self.segment_of_file(read.file, read.generation).is_none() {
+            return Ok(FoundBatches::PlanAgain);
         }
         let corrupt = ReadError::Corrupt {
             offset: read.offset,

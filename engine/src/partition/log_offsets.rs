@@ -103,9 +103,19 @@ impl Partition {
     }
 
     fn apply_resolved(&mut self, control: &Control) {
-        if let Control::LogStart { offset } = control {
-            self.log_start = self.log_start.max(*offset);
-            self.leader_epochs.forget_below(self.log_start);
+        match control {
+            Control::LogStart { offset } => {
+                self.log_start = self.log_start.max(*offset);
+                self.leader_epochs.forget_below(self.log_start);
+            }
+            Control::Swap(swap) => {
+                let is_applied = self.apply_swap(swap);
+                debug_assert!(
+                    is_applied,
+                    "the segments were there when the swap was asked for"
+                );
+            }
+            _ => {}
         }
     }
 

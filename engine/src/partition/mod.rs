@@ -10,6 +10,7 @@
 //! equal or exceed for the class `Disk` and may trail for relaxed classes.
 
 mod append;
+mod cleaning;
 mod closing;
 mod disk_read;
 mod index_lookup;
@@ -28,6 +29,7 @@ mod types;
 mod wire;
 mod write_back;
 
+pub use cleaning::{Cleanable, CleaningGroup};
 pub use types::*;
 
 use crate::ids::{FileId, Ticket};
@@ -187,6 +189,12 @@ pub struct Partition {
     tail_block_crc: u32,
     image_due: bool,
     checkpoint_end: Option<u64>,
+    /// Segments up to this log position are sealed in the checkpoint under way, and in the newest
+    /// durable one.
+    checkpoint_sealed: u64,
+    durable_sealed: u64,
+    /// Up to where the log is compacted.
+    cleaned_end: i64,
     is_changed: bool,
     is_recovering: bool,
     last_sequence: u64,
@@ -237,6 +245,9 @@ impl Partition {
             tail_block_crc: 0,
             image_due: false,
             checkpoint_end: None,
+            checkpoint_sealed: 0,
+            durable_sealed: 0,
+            cleaned_end: 0,
             is_changed: true,
             is_recovering: false,
             last_sequence: 0,
@@ -261,10 +272,12 @@ impl Partition {
         self.segments.iter().map(Segment::record_bytes).sum()
     }
 
-    /// All segment files that belong to it, oldest first: for reference counting, deletion of the
-    /// partition and the recovery of the file table.
+    /// All segment files that belong to it, oldest first, and the one that a swap under way brings:
+    /// for deletion of the partition and the recovery of the file table.
     pub fn files(&self) -> impl Iterator<Item = ReleasedFile> + '_ {
-        self.segments.iter().map(released)
+        let swapped_in = self.swap_under_way().and_then(|swap| swap.new);
+        let swapped_in = swapped_in.map(|new| released(&cleaning::segment_of(&new, 0)));
+        self.segments.iter().map(released).chain(swapped_in)
     }
 
     /// Moves files that retention or an advanced log start set free into `out`. They are not read

@@ -212,6 +212,12 @@ impl Producers {
         }
     }
 
+    /// Producer ids and the offset behind the last batch of each.
+    pub(super) fn last_ends(&self) -> impl Iterator<Item = (i64, i64)> {
+        let all = self.by_id.iter().flat_map(|by_id| by_id.iter());
+        all.filter_map(|(&id, producer)| Some((id, producer.batches.back()?.end_offset)))
+    }
+
     fn contains(&self, producer_id: i64) -> bool {
         self.by_id
             .as_ref()

@@ -269,6 +269,11 @@ impl Partition {
                 self.add_fence(fence);
             }
             Control::AcceptLoss { fence } => self.replay_accepted_loss(&fence),
+            Control::Swap(swap) => {
+                if !self.apply_swap(&swap) {
+                    return Err(self.mismatch(format!("a swap of {:?}", swap.old)));
+                }
+            }
         }
         Ok(())
     }

@@ -5,7 +5,8 @@ use super::leader_epochs::LeaderEpochs;
 use super::producers::Producers;
 use super::wire::{Reader, Writer};
 use super::{
-    Control, DiskEnd, Durability, End, Fence, Partition, PartitionConfig, PartitionSpec, StateError,
+    CompactionConfig, Control, DiskEnd, Durability, End, Fence, Partition, PartitionConfig,
+    PartitionSpec, SegmentRun, StateError, Swap, SwappedIn,
 };
 use crate::ids::{FileId, PartitionHandle, TopicId};
 use crate::limits::{BLOCK_BYTES, GRANULE_BYTES, SEGMENT_DATA_START};
@@ -14,8 +15,9 @@ use crate::segment::index::{GranuleEntry, SegmentIndex};
 use crate::segment::{Segment, SegmentBirth};
 use std::collections::VecDeque;
 
-/// Version of the state bytes.
-const STATE_VERSION: u8 = 1;
+/// Version of the state bytes. Version 1 knows nothing of compaction.
+const STATE_VERSION: u8 = 2;
+const STATE_VERSION_MIN: u8 = 1;
 /// Largest segment file the state may claim.
 const SEGMENT_BYTES_LIMIT: u64 = u32::MAX as u64;
 
@@ -29,6 +31,7 @@ pub(super) fn encode_state(partition: &Partition, out: &mut Vec<u8>) {
     out.u64(partition.last_sequence);
     out.u32(partition.sum);
     out.u32(partition.tail_block_crc);
+    out.i64(partition.closed_cleaned_end());
     partition
         .leader_epochs
         .encode(partition.closed_epoch, &mut out);
@@ -41,8 +44,10 @@ pub(super) fn encode_state(partition: &Partition, out: &mut Vec<u8>) {
         .encode(partition.closed.offset, &mut out);
     let is_kept =
         |s: &&Segment| s.roll_closed && !partition.is_dropped(s, partition.closed_log_start);
-    out.u32(partition.segments.iter().filter(is_kept).count() as u32);
-    for segment in partition.segments.iter().filter(is_kept) {
+    let swapped = partition.closed_swap();
+    let kept = partition.closed_segments(&swapped).filter(is_kept);
+    out.u32(kept.count() as u32);
+    for segment in partition.closed_segments(&swapped).filter(is_kept) {
         encode_segment(partition, segment, &mut out);
     }
 }
@@ -167,7 +172,8 @@ pub(super) fn decode_state(bytes: &[u8]) -> Result<Partition, StateError> {
 }
 
 fn decode_fields(spec: PartitionSpec, from: &mut Reader<'_>) -> Option<Partition> {
-    if from.u8()? != STATE_VERSION {
+    let version = from.u8()?;
+    if !(STATE_VERSION_MIN..=STATE_VERSION).contains(&version) {
         return None;
     }
     let mut partition = Partition::new(spec);
@@ -177,6 +183,7 @@ fn decode_fields(spec: PartitionSpec, from: &mut Reader<'_>) -> Option<Partition
     partition.last_sequence = from.u64()?;
     partition.sum = from.u32()?;
     partition.tail_block_crc = from.u32()?;
+    partition.cleaned_end = if version >= 2 { from.i64()? } else { 0 };
     partition.leader_epochs = LeaderEpochs::decode(from)?;
     partition.closed_epoch = partition.leader_epochs.current();
     for _ in 0..from.count(18)? {
@@ -214,6 +221,7 @@ fn decode_fields(spec: PartitionSpec, from: &mut Reader<'_>) -> Option<Partition
         crc: partition.sum,
         offset: Some(offset),
     };
+    partition.durable_sealed = partition.sealed_position();
     partition.image_due = true;
     partition.is_recovering = true;
     partition.is_changed = false;
@@ -246,7 +254,7 @@ fn decode_fence(from: &mut Reader<'_>) -> Option<Fence> {
 }
 
 impl Control {
-    /// Appends its bytes to `out`, at most 64.
+    /// Appends its bytes to `out`, at most 128.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let mut out = Writer::new(out);
         match self {
@@ -296,6 +304,10 @@ impl Control {
                 out.u8(6);
                 encode_fence(fence, &mut out);
             }
+            Self::Swap(swap) => {
+                out.u8(7);
+                encode_swap(swap, &mut out);
+            }
         }
     }
 
@@ -343,7 +355,72 @@ fn decode_control(from: &mut Reader<'_>) -> Option<Control> {
         6 => Control::AcceptLoss {
             fence: decode_fence(from)?,
         },
+        7 => Control::Swap(decode_swap(from)?),
         _ => return None,
+    })
+}
+
+fn encode_swap(swap: &Swap, out: &mut Writer<'_>) {
+    out.i64(swap.cleaned_end);
+    out.u32(swap.old.map_or(0, |old| old.count));
+    if let Some(old) = &swap.old {
+        for (file, generation) in [old.first, old.last] {
+            out.u64(file.0);
+            out.u32(generation);
+        }
+    }
+    out.u8(u8::from(swap.new.is_some()));
+    if let Some(new) = &swap.new {
+        out.u64(new.file.0);
+        out.u32(new.generation);
+        out.i64(new.base_offset);
+        out.i64(new.end_offset);
+        out.i64(new.created_ms);
+        out.u64(new.length);
+        out.u64(new.prepared);
+        out.i64(new.max_timestamp);
+        out.i64(new.max_timestamp_offset);
+    }
+}
+
+fn decode_swap(from: &mut Reader<'_>) -> Option<Swap> {
+    let cleaned_end = from.i64()?;
+    let count = from.u32()?;
+    let old = if count == 0 {
+        None
+    } else {
+        Some(SegmentRun {
+            first: (FileId(from.u64()?), from.u32()?),
+            last: (FileId(from.u64()?), from.u32()?),
+            count,
+        })
+    };
+    let new = if from.u8()? == 0 {
+        None
+    } else {
+        let new = SwappedIn {
+            file: FileId(from.u64()?),
+            generation: from.u32()?,
+            base_offset: from.i64()?,
+            end_offset: from.i64()?,
+            created_ms: from.i64()?,
+            length: from.u64()?,
+            prepared: from.u64()?,
+            max_timestamp: from.i64()?,
+            max_timestamp_offset: from.i64()?,
+        };
+        let is_plausible = (SEGMENT_DATA_START..=SEGMENT_BYTES_LIMIT).contains(&new.length)
+            && new.prepared <= SEGMENT_BYTES_LIMIT
+            && new.base_offset <= new.end_offset;
+        if !is_plausible {
+            return None;
+        }
+        Some(new)
+    };
+    Some(Swap {
+        old,
+        new,
+        cleaned_end,
     })
 }
 
@@ -370,6 +447,14 @@ impl PartitionSpec {
         out.u64(config.flush_ms);
         out.u32(config.batch_bytes_max);
         out.i64(config.producer_expiration_ms);
+        out.u8(u8::from(config.is_log_append_time));
+        out.u8(u8::from(config.compaction.is_some()));
+        if let Some(compaction) = &config.compaction {
+            out.u32(compaction.dirty_ratio_ppm);
+            out.i64(compaction.lag_ms_min);
+            out.i64(compaction.lag_ms_max);
+            out.i64(compaction.delete_retention_ms);
+        }
     }
 
     /// Reads it back and how many bytes it took.
@@ -388,7 +473,8 @@ impl PartitionSpec {
 }
 
 fn decode_spec(from: &mut Reader<'_>) -> Option<PartitionSpec> {
-    if from.u8()? != STATE_VERSION {
+    let version = from.u8()?;
+    if !(STATE_VERSION_MIN..=STATE_VERSION).contains(&version) {
         return None;
     }
     Some(PartitionSpec {
@@ -411,6 +497,17 @@ fn decode_spec(from: &mut Reader<'_>) -> Option<PartitionSpec> {
             flush_ms: from.u64()?,
             batch_bytes_max: from.u32()?,
             producer_expiration_ms: from.i64()?,
+            is_log_append_time: version >= 2 && from.u8()? != 0,
+            compaction: if version >= 2 && from.u8()? != 0 {
+                Some(CompactionConfig {
+                    dirty_ratio_ppm: from.u32()?,
+                    lag_ms_min: from.i64()?,
+                    lag_ms_max: from.i64()?,
+                    delete_retention_ms: from.i64()?,
+                })
+            } else {
+                None
+            },
         },
     })
 }

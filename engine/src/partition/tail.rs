@@ -34,11 +34,23 @@ impl Extent {
     }
 }
 
-/// Offset and leader epoch to be written into a batch's header.
+/// What is written into a batch's header.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patch {
     pub(super) base_offset: i64,
     pub(super) leader_epoch: i32,
+    /// The batch gets this time.
+    pub(super) append_time_ms: Option<i64>,
+}
+
+impl Patch {
+    /// Writes it into a header at the start of `header`, that of a batch of `batch_bytes`.
+    fn apply(&self, header: &mut [u8], batch_bytes: usize) {
+        record_batch::patch(header, self.base_offset, self.leader_epoch);
+        if let Some(time_ms) = self.append_time_ms {
+            record_batch::stamp(header, batch_bytes, time_ms);
+        }
+    }
 }
 
 /// Bytes an append copied.
@@ -103,7 +115,7 @@ impl Tail {
         let (header, records) = batch.split_at(HEADER_BYTES);
         let mut patched = [0; HEADER_BYTES];
         patched.copy_from_slice(header);
-        record_batch::patch(&mut patched, patch.base_offset, patch.leader_epoch);
+        patch.apply(&mut patched, batch.len());
         let position = self.write(position, &patched);
         let position = self.write(position, records);
         self.freeze(position);
@@ -139,7 +151,7 @@ impl Tail {
             }
             return Ok(copied);
         }
-        record_batch::patch(&mut slab, patch.base_offset, patch.leader_epoch);
+        patch.apply(&mut slab, length);
         // Head and tail are not neighbours, but both end or begin at a block boundary: the same
         // chunk takes them one behind the other.
         if head + tail > 0 {
@@ -442,6 +454,7 @@ mod tests {
     const PATCH: Patch = Patch {
         base_offset: 77,
         leader_epoch: 5,
+        append_time_ms: None,
     };
 
     fn patched(mut bytes: Vec<u8>) -> Vec<u8> {

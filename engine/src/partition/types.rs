@@ -53,6 +53,23 @@ pub struct PartitionConfig {
     pub batch_bytes_max: u32,
     /// `producer.id.expiration.ms`.
     pub producer_expiration_ms: i64,
+    /// `message.timestamp.type=LogAppendTime`: batches get the time of their append.
+    pub is_log_append_time: bool,
+    /// `cleanup.policy` holds `compact`.
+    pub compaction: Option<CompactionConfig>,
+}
+
+/// Settings of a compacted partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompactionConfig {
+    /// `min.cleanable.dirty.ratio`, in millionths.
+    pub dirty_ratio_ppm: u32,
+    /// `min.compaction.lag.ms`.
+    pub lag_ms_min: i64,
+    /// `max.compaction.lag.ms`.
+    pub lag_ms_max: i64,
+    /// `delete.retention.ms`.
+    pub delete_retention_ms: i64,
 }
 
 /// Everything needed to create a partition.
@@ -108,6 +125,8 @@ pub struct Appended {
     pub is_duplicate: bool,
     /// It is acknowledged by this return already (relaxed classes, resolved duplicates).
     pub is_acked: bool,
+    /// The time the batch was given (`message.timestamp.type=LogAppendTime`).
+    pub append_time_ms: Option<i64>,
 }
 
 /// Why an append was refused. Nothing was added.
@@ -444,6 +463,54 @@ pub enum Control {
         /// The fenced offsets.
         fence: Fence,
     },
+    /// Compaction replaced segments.
+    Swap(Swap),
+}
+
+/// Consecutive sealed segments give way to one that holds the records compaction kept of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Swap {
+    /// The segments that go. `None`: none do, only `cleaned_end` moves.
+    pub old: Option<SegmentRun>,
+    /// What comes in their place; `None` when no record was kept. Its records and its index are on
+    /// stable storage, and so are the names of both files.
+    pub new: Option<SwappedIn>,
+    /// No record below has a later one of the same key below.
+    pub cleaned_end: i64,
+}
+
+/// Consecutive segments of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentRun {
+    /// File and generation of the first.
+    pub first: (FileId, u32),
+    /// File and generation of the last.
+    pub last: (FileId, u32),
+    /// How many.
+    pub count: u32,
+}
+
+/// A segment that compaction made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SwappedIn {
+    /// Its file.
+    pub file: FileId,
+    /// Its generation.
+    pub generation: u32,
+    /// The base offset of the first segment it replaces.
+    pub base_offset: i64,
+    /// Offset behind its last batch.
+    pub end_offset: i64,
+    /// When the first segment it replaces was rolled.
+    pub created_ms: i64,
+    /// Exact end of its records in the file.
+    pub length: u64,
+    /// Prepared size of the file.
+    pub prepared: u64,
+    /// Largest timestamp, and the base offset of its first batch that has it.
+    pub max_timestamp: i64,
+    /// See `max_timestamp`.
+    pub max_timestamp_offset: i64,
 }
 
 /// Offsets that are not served because their stored bytes failed a check.
@@ -656,6 +723,8 @@ pub enum FoundBatches {
     Found(ReadBatches),
     /// The first batch is longer than what was read: read this instead.
     NeedMore(DiskRead),
+    /// The segment was replaced meanwhile: plan the read anew.
+    PlanAgain,
 }
 
 /// A position found by timestamp.

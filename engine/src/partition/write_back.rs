@@ -35,6 +35,7 @@ impl Partition {
         encode_state(self, out);
         self.image_due = true;
         self.checkpoint_end = Some(self.closed.position);
+        self.checkpoint_sealed = self.sealed_position();
         self.is_changed = false;
     }
 
@@ -50,6 +51,7 @@ impl Partition {
     pub fn end_checkpoint(&mut self) {
         debug_assert!(self.is_checkpoint_flushed());
         self.checkpoint_end = None;
+        self.durable_sealed = self.durable_sealed.max(self.checkpoint_sealed);
         if std::mem::take(&mut self.is_recovering) {
             // Placed bytes of the replayed commits are not in memory: read all of it from disk.
             self.evict(usize::MAX);

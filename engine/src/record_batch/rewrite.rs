@@ -207,9 +207,11 @@ mod tests {
             base_sequence: 40,
         }));
         for index in 0..10_u8 {
-            let time = 1_000_000 + i64::from(index) * 100_000;
             let value = [index; 100];
             let value = (index % 3 != 0).then_some(&value[..]);
+            let times = (1_000_000_i64..).step_by(100_000);
+            let time = times.take(usize::from(index).saturating_add(1)).last();
+            let time = time.unwrap();
             builder.push(time, Some(&[index]), value, &[(b"h", Some(b"x"))]);
         }
         let mut batch = builder.build().unwrap();

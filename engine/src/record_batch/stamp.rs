@@ -32,7 +32,6 @@ fn span_crc(wire: &WireHeader) -> u32 {
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "test bytes")]
 mod tests {
     use super::*;
     use crate::record_batch::builder::BatchBuilder;

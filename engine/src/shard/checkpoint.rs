@@ -417,6 +417,7 @@ impl Shard {
             && !self.lists.has_pending()
             && self.lists.touched_len() == 0
             && self.writes.in_flight() == 0
+            && !self.cleaner.is_in_flight()
             && self
                 .partitions
                 .iter()

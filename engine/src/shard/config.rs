@@ -32,6 +32,45 @@ pub struct ShardConfig {
     pub ballast_bytes: u64,
     /// Bytes of prepared segment space without records at most.
     pub prepared_bytes_max: u64,
+    /// Compaction.
+    pub cleaner: CleanerConfig,
+}
+
+/// Settings of compaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CleanerConfig {
+    /// `log.cleaner.enable`.
+    pub is_enabled: bool,
+    /// `log.cleaner.io.max.bytes.per.second`: bytes read and written by it at most, on average.
+    pub bytes_per_second_max: u64,
+    /// `log.cleaner.dedupe.buffer.size`: memory for keys while a partition is compacted.
+    pub key_map_bytes_max: usize,
+    /// `log.cleaner.backoff.ms`: time between looks when there was nothing to do.
+    pub backoff_ms: u64,
+}
+
+impl Default for CleanerConfig {
+    fn default() -> Self {
+        Self {
+            is_enabled: true,
+            bytes_per_second_max: 64 << 20,
+            key_map_bytes_max: 128 << 20,
+            backoff_ms: 15_000,
+        }
+    }
+}
+
+impl CleanerConfig {
+    /// The part of one shard of `shards`.
+    #[must_use]
+    pub fn share(self, shards: usize) -> Self {
+        let shards = shards.max(1);
+        Self {
+            bytes_per_second_max: (self.bytes_per_second_max / shards as u64).max(1),
+            key_map_bytes_max: self.key_map_bytes_max / shards,
+            ..self
+        }
+    }
 }
 
 impl Default for ShardConfig {
@@ -50,6 +89,7 @@ impl Default for ShardConfig {
             retention_check_ms: 300_000,
             ballast_bytes: 64 << 20,
             prepared_bytes_max: 4 << 30,
+            cleaner: CleanerConfig::default(),
         }
     }
 }

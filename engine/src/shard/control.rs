@@ -148,6 +148,7 @@ impl Shard {
         ticket: Ticket,
     ) -> Result<(), ControlError> {
         self.check_running()?;
+        self.cleaner.unblock(handle);
         self.change(handle, |partition| {
             partition.accept_loss(ticket);
             Ok(())

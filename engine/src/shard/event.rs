@@ -63,6 +63,10 @@ pub struct ShardCounters {
     pub rolls: u64,
     /// Bytes read from segments.
     pub cold_read_bytes: u64,
+    /// Segments, or groups of them, that compaction asked to replace.
+    pub swaps: u64,
+    /// Bytes compaction read and wrote.
+    pub cleaned_bytes: u64,
     /// Bytes of the live journal.
     pub live_journal_bytes_now: u64,
     /// Bytes appended and not yet in segments.

@@ -13,6 +13,7 @@
 mod append;
 mod buffers;
 mod checkpoint;
+mod cleaning;
 pub mod cold_reads;
 mod commit;
 mod config;
@@ -36,7 +37,7 @@ pub mod token;
 mod turn;
 mod writes;
 
-pub use config::{JournalSetup, ShardConfig};
+pub use config::{CleanerConfig, JournalSetup, ShardConfig};
 pub use create::{ShardContent, create_journal, export_journal, remove_journal};
 pub use error::{ControlError, OpenError};
 pub use event::{Event, Read, ShardCounters, TimestampSearch};
@@ -46,6 +47,7 @@ use crate::io::Io;
 use crate::journal::control::Control;
 use crate::partition::{Acks, ClosedEntry, Now, ReleasedFile, SpareVecs};
 use checkpoint::Checkpointing;
+use cleaning::Cleaner;
 use cold_reads::ColdReads;
 use commit::Journal;
 use file_table::FileTable;
@@ -107,6 +109,7 @@ pub struct Shard {
     writes: LogWrites,
     releases: VecDeque<Release>,
     queries: query::Queries,
+    cleaner: Cleaner,
 
     events: Vec<Event>,
     acks: Acks,
@@ -172,6 +175,7 @@ impl Shard {
             commit_bytes: self.journal.commit_bytes,
             copied_bytes: self.counters.copied_bytes + self.journal.copied_bytes,
             cold_read_bytes: self.cold.read_bytes(),
+            cleaned_bytes: self.cleaner.cleaned_bytes(),
             live_journal_bytes_now: self.journal.front.live_bytes(),
             unwritten_bytes_now: self.unwritten_bytes,
             ..self.counters

@@ -36,7 +36,7 @@ pub(super) struct Queries {
 /// Tickets of index loads: not a caller's.
 const INDEX_TICKET: Ticket = Ticket::NONE;
 
-struct Logs<'a>(&'a mut Partitions);
+pub(super) struct Logs<'a>(pub(super) &'a mut Partitions);
 
 impl ColdLogs for Logs<'_> {
     fn plan(
@@ -264,7 +264,7 @@ impl Shard {
         self.take_finished_reads();
     }
 
-    fn take_finished_reads(&mut self) {
+    pub(super) fn take_finished_reads(&mut self) {
         while let Some(done) = self.cold.next_done() {
             if done.ticket == INDEX_TICKET {
                 self.events.push(Event::IndexLoaded(done.handle));
@@ -275,7 +275,11 @@ impl Shard {
                     // The fence goes into the next commit.
                     self.lists.touch(&mut self.partitions, number);
                 }
-                self.events.push(Event::ReadDone(done.ticket, done.result));
+                if done.ticket == Ticket::CLEANER {
+                    self.cleaner.has_read(done.result);
+                } else {
+                    self.events.push(Event::ReadDone(done.ticket, done.result));
+                }
             }
         }
     }

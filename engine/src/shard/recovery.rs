@@ -10,6 +10,7 @@
 //! begins in a file that holds no commit of the epoch before.
 
 use super::checkpoint::{Checkpointing, CopyFile};
+use super::cleaning::Cleaner;
 use super::cold_reads::{ColdReadConfig, ColdReads};
 use super::commit::Journal;
 use super::config::{JournalSetup, ShardConfig};
@@ -379,6 +380,7 @@ impl Plan {
             writes: Default::default(),
             releases: Default::default(),
             queries: Default::default(),
+            cleaner: Cleaner::new(config.cleaner),
             events: Vec::new(),
             acks: Default::default(),
             entry: Default::default(),

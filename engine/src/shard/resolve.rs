@@ -157,8 +157,11 @@ impl Shard {
             LogKind::ColdRead | LogKind::LoadIndex | LogKind::TailRead => {
                 self.complete_query(io, kind, index, completion.outcome);
             }
-            LogKind::WriteBack | LogKind::Placed | LogKind::WriteIndex => {
+            LogKind::WriteBack | LogKind::Placed | LogKind::WriteIndex | LogKind::CleanWrite => {
                 self.complete_write(io, index, completion.outcome);
+            }
+            LogKind::CleanWork | LogKind::CleanSync => {
+                self.complete_cleaning(completion.outcome);
             }
         }
         self.take_file_events(io);
@@ -196,6 +199,10 @@ impl Shard {
                 if self.life == Life::Failed {
                     return;
                 }
+                if done.kind == LogKind::CleanWrite {
+                    self.cleaner.written();
+                    return;
+                }
                 let Some(slot) = self.partitions.same(done.slot, done.handle) else {
                     return;
                 };
@@ -231,7 +238,10 @@ impl Shard {
             Some((LogKind::Prepare, _)) => {
                 self.preparation.file_event(io, &mut self.table, event);
             }
-            Some((LogKind::WriteBack | LogKind::Placed | LogKind::WriteIndex, index)) => {
+            Some((
+                LogKind::WriteBack | LogKind::Placed | LogKind::WriteIndex | LogKind::CleanWrite,
+                index,
+            )) => {
                 let opened = result.map(|(file, _)| file);
                 let end = self
                     .writes
@@ -249,7 +259,10 @@ impl Shard {
                 handle,
                 file,
                 prepared_to,
-            } => self.prepared(handle, file, prepared_to),
+            } => {
+                self.cleaner.prepared(file, prepared_to);
+                self.prepared(handle, file, prepared_to);
+            }
             PreparationEvent::DiskFull(is_full) => {
                 if !is_full {
                     self.writes

@@ -34,9 +34,15 @@ pub enum LogKind {
     WriteIndex = 11,
     /// The partial last block of a partition whose memory was dropped.
     TailRead = 12,
+    /// A write of compaction into a segment or index file of its own.
+    CleanWrite = 13,
+    /// A computation of compaction.
+    CleanWork = 14,
+    /// The folder sync behind the names of files that compaction made.
+    CleanSync = 15,
 }
 
-const KINDS: [LogKind; 12] = [
+const KINDS: [LogKind; 15] = [
     LogKind::OpenFile,
     LogKind::Prepare,
     LogKind::SyncSegments,
@@ -49,6 +55,9 @@ const KINDS: [LogKind; 12] = [
     LogKind::Placed,
     LogKind::WriteIndex,
     LogKind::TailRead,
+    LogKind::CleanWrite,
+    LogKind::CleanWork,
+    LogKind::CleanSync,
 ];
 
 impl LogKind {

@@ -23,7 +23,7 @@ const EVICT_TO_PERCENT: usize = 70;
 /// Partitions that one turn of eviction looks at.
 const EVICT_PER_TURN: u32 = 256;
 /// Bytes of a partition's control record in a commit, at most.
-const PARTITION_CONTROL_BYTES_MAX: usize = 64;
+const PARTITION_CONTROL_BYTES_MAX: usize = 128;
 
 impl Shard {
     /// Closes a commit if there is something to commit and room in the window, plans write-back,
@@ -40,6 +40,7 @@ impl Shard {
         if self.is_at_work() {
             self.apply_retention();
             self.take_deadlines();
+            self.clean(io);
         }
         while self.is_at_work() && self.begin_what_can_begin(io) {}
     }
@@ -77,6 +78,7 @@ impl Shard {
             self.idle_mark_ns,
             self.checkpoint_due_ns(),
             self.preparation.next_deadline_ns(),
+            self.cleaning_deadline_ns(),
             retention,
         ]
         .into_iter()

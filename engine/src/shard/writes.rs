@@ -5,7 +5,7 @@
 //! that no file is closed, recycled or removed under it. The slices are kept until then, because
 //! an interrupted write is submitted once more, whole.
 
-use super::file_table::{FileTable, SegmentFile, Want};
+use super::file_table::{Content, FileTable, SegmentFile, Want};
 use super::token::LogKind;
 use crate::ids::PartitionHandle;
 use crate::io::arena::ArenaSlice;
@@ -119,12 +119,9 @@ impl LogWrites {
                 self.submit(io, spare, index);
                 LogWriteEnd::Again
             }
-            Err(failure) if failure.is_not_found() && write.kind == LogKind::WriteIndex => {
+            Err(failure) if failure.is_not_found() && write.file.content == Content::Index => {
                 let path = write.file.path();
-                io.submit(
-                    LogKind::WriteIndex.token(index),
-                    Op::File(FileOp::Create { path }),
-                );
+                io.submit(write.kind.token(index), Op::File(FileOp::Create { path }));
                 LogWriteEnd::Again
             }
             Err(failure) => {
@@ -157,7 +154,7 @@ impl LogWrites {
             // Another write to the same new file was faster.
             Err(IoFailure::Os(libc::EEXIST)) => {
                 let file = write.file;
-                match table.want(io, file, LogKind::WriteIndex.key(index)) {
+                match table.want(io, file, write.kind.key(index)) {
                     Want::Ready(open) => self.opened(io, table, spare, index, Ok(open)),
                     Want::Opening => LogWriteEnd::Again,
                 }
@@ -187,7 +184,11 @@ impl LogWrites {
             file,
             position: write.position,
             parts,
-            durable: !is(Bug::WriteBackNotDurable) || write.kind == LogKind::Placed,
+            durable: match write.kind {
+                LogKind::CleanWrite => !is(Bug::SwapBeforeDurable),
+                LogKind::Placed => true,
+                _ => !is(Bug::WriteBackNotDurable),
+            },
         };
         io.submit(write.kind.token(index), op);
     }
@@ -210,7 +211,7 @@ impl LogWrites {
                 self.submit(io, spare, index);
                 LogWriteEnd::Again
             }
-            Err(failure) if failure.is_full() && write.kind == LogKind::WriteIndex => {
+            Err(failure) if failure.is_full() && write.file.content == Content::Index => {
                 self.stalled.push(index as u32);
                 LogWriteEnd::DiskFull
             }
@@ -248,11 +249,11 @@ impl LogWrites {
             let Some(write) = self.writes.get(index as usize).and_then(Option::as_ref) else {
                 continue;
             };
-            let (file, is_open) = (write.file, write.open.is_some());
+            let (kind, file, is_open) = (write.kind, write.file, write.open.is_some());
             let index = u64::from(index);
             if is_open {
                 self.submit(io, spare, index);
-            } else if let Want::Ready(open) = table.want(io, file, LogKind::WriteIndex.key(index)) {
+            } else if let Want::Ready(open) = table.want(io, file, kind.key(index)) {
                 self.opened(io, table, spare, index, Ok(open));
             }
         }

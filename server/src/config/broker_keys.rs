@@ -151,10 +151,39 @@ pub static BROKER_KEYS: &[BrokerKey] = &[
     ),
     unset("listeners", Kind::Text, "Where to listen, as --listen."),
     key(
+        "log.cleaner.backoff.ms",
+        ANY,
+        "15000",
+        "Time between looks for something to compact when there was nothing.",
+    ),
+    key(
+        "log.cleaner.dedupe.buffer.size",
+        ANY,
+        "134217728",
+        "Memory for keys while topics are compacted, of all shards; what does not fit waits for \
+         the next run.",
+    ),
+    key(
         "log.cleaner.delete.retention.ms",
         ANY,
         "86400000",
         "Default of delete.retention.ms.",
+    ),
+    key(
+        "log.cleaner.enable",
+        Kind::Bool,
+        "true",
+        "Whether compacted topics are compacted.",
+    ),
+    key(
+        "log.cleaner.io.max.bytes.per.second",
+        Kind::Double {
+            min: 1.0,
+            max: f64::MAX,
+        },
+        "67108864",
+        "Bytes that compaction reads and writes at most, of all shards. Kafka's default is no \
+         bound.",
     ),
     key(
         "log.cleaner.max.compaction.lag.ms",

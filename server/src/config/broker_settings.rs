@@ -4,6 +4,7 @@ use super::broker_keys::{BROKER_KEYS, broker_key};
 use super::kafka_keys::is_kafka_broker_key;
 use super::value::{ConfigError, normalize};
 use super::{Described, Source, Synonym};
+use millrace_engine::shard::CleanerConfig;
 use std::collections::BTreeMap;
 
 /// Settings of the whole broker; fixed while it runs.
@@ -46,6 +47,8 @@ pub struct BrokerSettings {
     pub producers_max: usize,
     /// Everything about consumer groups.
     pub groups: GroupSettings,
+    /// `log.cleaner.*`
+    pub cleaner: CleanerConfig,
 }
 
 /// Settings of consumer groups.
@@ -154,6 +157,12 @@ impl BrokerSettings {
             partitions_max: read.size("millrace.partitions.max"),
             producers_max: read.size("millrace.producers.max"),
             groups: GroupSettings::new(&read),
+            cleaner: CleanerConfig {
+                is_enabled: read.flag("log.cleaner.enable"),
+                bytes_per_second_max: read.rate("log.cleaner.io.max.bytes.per.second"),
+                key_map_bytes_max: read.size("log.cleaner.dedupe.buffer.size"),
+                backoff_ms: read.unsigned("log.cleaner.backoff.ms"),
+            },
             explicit,
         }
     }
@@ -235,6 +244,11 @@ impl Reader<'_> {
         u64::try_from(self.number(name)).unwrap_or_default()
     }
 
+    /// A floating-point number as a whole one; what is too large stays the largest.
+    fn rate(&self, name: &'static str) -> u64 {
+        self.text(name).parse::<f64>().unwrap_or_default() as u64
+    }
+
     fn size(&self, name: &'static str) -> usize {
         usize::try_from(self.number(name)).unwrap_or_default()
     }
@@ -273,6 +287,7 @@ mod tests {
         assert_eq!(settings.connections_max, 10_000);
         assert_eq!(settings.fetch_sessions_max, 1000);
         assert_eq!(settings.connection_idle_ms_max, 600_000);
+        assert_eq!(settings.cleaner, CleanerConfig::default());
     }
 
     #[test]

@@ -74,8 +74,8 @@ pub static TOPIC_KEYS: &[TopicKey] = &[
         CLEANUP,
         "delete",
         ["log.cleanup.policy" * 1],
-        "What happens to data that is no longer kept: delete, compact, or both. Compaction does \
-         not run yet; a compacted topic keeps its records, and refuses records without a key."
+        "What happens to data that is no longer kept: delete, compact, or both. A compacted topic \
+         keeps the newest record of every key, and refuses records without a key."
     ),
     topic_key!(
         "compression.type",

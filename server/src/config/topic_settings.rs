@@ -3,7 +3,8 @@
 use super::topic_keys::{TOPIC_KEYS, TopicKey, topic_key};
 use super::value::{ConfigError, normalize};
 use super::{BrokerSettings, Described, Source, Synonym};
-use millrace_engine::partition::{Durability, PartitionConfig};
+use millrace_engine::partition::{CompactionConfig, Durability, PartitionConfig};
+use millrace_engine::record_batch::Compression;
 use std::collections::BTreeMap;
 
 /// What was set on one topic: canonical text by key.
@@ -169,6 +170,8 @@ pub struct TopicSettings {
     pub timestamp_after_ms_max: i64,
     /// `max.message.bytes`
     pub batch_bytes_max: u32,
+    /// `compression.type`: the codec batches are stored with; `None`: their producer's.
+    pub compression: Option<Compression>,
     /// What the engine needs to know.
     pub partition: PartitionConfig,
 }
@@ -186,15 +189,26 @@ impl TopicSettings {
         let number = |name: &str| text(name).parse::<i64>().unwrap_or_default();
         let unsigned = |name: &str| u64::try_from(number(name)).unwrap_or_default();
         let batch_bytes_max = u32::try_from(number("max.message.bytes")).unwrap_or_default();
+        let cleanup = text("cleanup.policy");
+        let is_compacted = cleanup.split(',').any(|word| word == "compact");
+        let is_log_append_time = text("message.timestamp.type") == "LogAppendTime";
+        let dirty_ratio = text("min.cleanable.dirty.ratio");
+        let compaction = is_compacted.then(|| CompactionConfig {
+            dirty_ratio_ppm: (dirty_ratio.parse::<f64>().unwrap_or(0.5) * 1e6) as u32,
+            lag_ms_min: number("min.compaction.lag.ms"),
+            lag_ms_max: number("max.compaction.lag.ms"),
+            delete_retention_ms: number("delete.retention.ms"),
+        });
+        // KAFKA: what waits for compaction must not stay in the active segment.
+        let roll_ms_max = compaction.map_or(i64::MAX, |compaction| compaction.lag_ms_max);
         Self {
-            is_compacted: text("cleanup.policy")
-                .split(',')
-                .any(|word| word == "compact"),
-            timestamp_type: if text("message.timestamp.type") == "LogAppendTime" {
+            is_compacted,
+            timestamp_type: if is_log_append_time {
                 TimestampType::LogAppend
             } else {
                 TimestampType::Create
             },
+            compression: stored_with(&text("compression.type")),
             timestamp_before_ms_max: number("message.timestamp.before.max.ms"),
             timestamp_after_ms_max: number("message.timestamp.after.max.ms"),
             batch_bytes_max,
@@ -206,7 +220,7 @@ impl TopicSettings {
                     _ => Durability::Disk,
                 },
                 segment_bytes: unsigned("segment.bytes"),
-                segment_ms: number("segment.ms"),
+                segment_ms: number("segment.ms").min(roll_ms_max),
                 retention_bytes: if text("cleanup.policy").contains("delete") {
                     number("retention.bytes")
                 } else {
@@ -221,9 +235,20 @@ impl TopicSettings {
                 flush_ms: unsigned("flush.ms").min(FLUSH_MS_MAX),
                 batch_bytes_max,
                 producer_expiration_ms: broker.producer_expiration_ms,
+                is_log_append_time,
+                compaction,
             },
         }
     }
+}
+
+fn stored_with(compression_type: &str) -> Option<Compression> {
+    let name = match compression_type {
+        "uncompressed" => "none",
+        name => name,
+    };
+    let mut all = Compression::ALL.into_iter();
+    all.find(|codec| codec.name() == name)
 }
 
 #[cfg(test)]
@@ -311,6 +336,39 @@ mod tests {
             assert!(error.contains(key) && error.contains(value), "{error}");
         }
         assert_eq!(overrides, TopicOverrides::default());
+    }
+
+    #[test]
+    fn a_compacted_topic_gets_its_compaction_settings_and_rolls_in_time() {
+        let broker = broker(&[("log.cleaner.min.cleanable.ratio", "0.25")]);
+        let mut overrides = TopicOverrides::default();
+        assert_eq!(
+            TopicSettings::new(&overrides, &broker).partition.compaction,
+            None
+        );
+        for (key, value) in [
+            ("cleanup.policy", "compact,delete"),
+            ("max.compaction.lag.ms", "5000"),
+            ("compression.type", "uncompressed"),
+        ] {
+            overrides.set(key, Some(value)).unwrap();
+        }
+        let settings = TopicSettings::new(&overrides, &broker);
+        let compaction = settings.partition.compaction.unwrap();
+        assert_eq!(compaction.dirty_ratio_ppm, 250_000);
+        assert_eq!((compaction.lag_ms_min, compaction.lag_ms_max), (0, 5000));
+        assert_eq!(compaction.delete_retention_ms, 86_400_000);
+        assert_eq!(settings.partition.segment_ms, 5000);
+        assert_eq!(settings.partition.retention_ms, 604_800_000);
+        assert_eq!(settings.compression, Some(Compression::None));
+        overrides.set("compression.type", Some("zstd")).unwrap();
+        overrides.set("cleanup.policy", Some("compact")).unwrap();
+        let settings = TopicSettings::new(&overrides, &broker);
+        assert_eq!(settings.compression, Some(Compression::Zstd));
+        assert_eq!(settings.partition.retention_ms, -1);
+        overrides.set("compression.type", Some("producer")).unwrap();
+        let settings = TopicSettings::new(&overrides, &broker);
+        assert_eq!(settings.compression, None);
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl Kind {
             Self::Bool => "true or false".to_owned(),
             Self::Int { min, max } => format!("a number from {min} to {max}"),
             Self::Long { min, max } => format!("a number from {min} to {max}"),
+            Self::Double { min, max } if max >= 1e15 => format!("a number from {min} on"),
             Self::Double { min, max } => format!("a number from {min} to {max}"),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::List(words) => format!("a comma-separated list of {}", words.join(", ")),

@@ -19,7 +19,6 @@ use crate::request::{Refusal, Request, RequestHead};
 use crate::slab::SlabKey;
 use crate::ticket::{Waiting, ticket};
 use crate::topics::catalog::PartitionPlace;
-use bytes::Bytes;
 use millrace_engine::ids::{PartitionHandle, ShardId, Ticket};
 use millrace_engine::io::arena::ArenaBuf;
 use millrace_engine::partition::{AppendError, Appended, BatchBytes};
@@ -63,11 +62,6 @@ struct BatchRules<'a> {
 }
 
 const ZSTD_VERSION_MIN: i16 = 7;
-/// Attribute bit: the timestamps are the broker's.
-const LOG_APPEND_TIME_BIT: u8 = 0x08;
-const ATTRIBUTES_LOW_BYTE: usize = 22;
-const CRC_RANGE: Range<usize> = 17..21;
-const MAX_TIMESTAMP_RANGE: Range<usize> = 35..43;
 
 /// Handles a request that is all in one place.
 ///
@@ -224,23 +218,12 @@ impl BrokerShard {
     ) {
         let item = self.produce_result(key, index);
         let checked = self.check_batch(start, (topic, index), records.unwrap_or_default());
-        let (place, is_log_append) = match checked {
-            Ok(checked) => checked,
+        let place = match checked {
+            Ok(place) => place,
             Err(error) => return self.produce_failed(key, item, error),
         };
         let Some(records) = records else {
             return;
-        };
-        let stamped;
-        let (records, frame) = if is_log_append {
-            let now_ms = self.io.wall_ms();
-            let mut copy = records.to_vec();
-            stamp(&mut copy, now_ms);
-            self.produce_stamped(key, item, now_ms);
-            stamped = FrameBytes::Heap(Bytes::from(copy));
-            (&*stamped, &stamped)
-        } else {
-            (records, frame)
         };
         let wanted = ticket(Waiting::Produce, key, item);
         let own = if start.acks == 0 {
@@ -279,18 +262,13 @@ impl BrokerShard {
         key: SlabKey,
         start: &Start<'_>,
         (topic, index): (&str, i32),
-        mut batch: ArenaBuf,
+        batch: ArenaBuf,
     ) {
         let item = self.produce_result(key, index);
-        let (place, is_log_append) = match self.check_batch(start, (topic, index), &batch) {
-            Ok(checked) => checked,
+        let place = match self.check_batch(start, (topic, index), &batch) {
+            Ok(place) => place,
             Err(error) => return self.produce_failed(key, item, error),
         };
-        if is_log_append {
-            let now_ms = self.io.wall_ms();
-            stamp(&mut batch, now_ms);
-            self.produce_stamped(key, item, now_ms);
-        }
         let wanted = ticket(Waiting::Produce, key, item);
         if place.shard == self.me && self.stalled_hops.is_empty() {
             let bytes = BatchBytes::Slab(batch);
@@ -321,13 +299,13 @@ impl BrokerShard {
         }
     }
 
-    /// Where a batch goes, and whether it gets the broker's time; or why it is refused.
+    /// Where a batch goes, or why it is refused.
     fn check_batch(
         &self,
         start: &Start<'_>,
         (topic, index): (&str, i32),
         batch: &[u8],
-    ) -> Result<(PartitionPlace, bool), ErrorCode> {
+    ) -> Result<PartitionPlace, ErrorCode> {
         if !matches!(start.acks, -1..=1) {
             return Err(ErrorCode::InvalidRequiredAcks);
         }
@@ -345,16 +323,7 @@ impl BrokerShard {
             now_ms: self.io.wall_ms(),
         };
         check_rules(&rules, batch)?;
-        Ok((
-            place,
-            topic.settings.timestamp_type == TimestampType::LogAppend,
-        ))
-    }
-
-    fn produce_stamped(&mut self, key: SlabKey, item: usize, now_ms: i64) {
-        if let Some(request) = self.produces.get_mut(key) {
-            request.partitions[item].log_append_time = now_ms;
-        }
+        Ok(place)
     }
 
     fn produce_failed(&mut self, key: SlabKey, item: usize, error: ErrorCode) {
@@ -378,6 +347,7 @@ impl BrokerShard {
             let result = &mut request.partitions[item];
             result.base_offset = appended.base_offset;
             result.log_start = log_start;
+            result.log_append_time = appended.append_time_ms.unwrap_or(-1);
             if !appended.is_acked && request.acks != 0 {
                 request.waiting += 1;
             }
@@ -425,6 +395,7 @@ impl BrokerShard {
             Some(Ok(produced)) => {
                 request.partitions[item].base_offset = produced.base_offset;
                 request.partitions[item].log_start = produced.log_start;
+                request.partitions[item].log_append_time = produced.log_append_time;
             }
             Some(Err(error)) => request.partitions[item].error = error,
         }
@@ -489,6 +460,7 @@ impl BrokerShard {
             produced: Produced {
                 base_offset: -1,
                 log_start: -1,
+                log_append_time: -1,
             },
         };
         let Ok(key) = self.hops.insert(waiting) else {
@@ -512,6 +484,7 @@ impl BrokerShard {
         let produced = Produced {
             base_offset: appended.base_offset,
             log_start: offsets.map_or(-1, |offsets| offsets.log_start),
+            log_append_time: appended.append_time_ms.unwrap_or(-1),
         };
         if appended.is_acked || !hop.is_acked {
             self.hops.remove(key);
@@ -586,14 +559,6 @@ fn has_keys(header: &Header, batch: &[u8]) -> bool {
         return true;
     }
     Records::new(header, payload(batch)).all(|record| record.is_ok_and(|it| it.key.is_some()))
-}
-
-/// Gives a batch the broker's time; its crc covers the time, so it is made again.
-fn stamp(batch: &mut [u8], now_ms: i64) {
-    batch[ATTRIBUTES_LOW_BYTE] |= LOG_APPEND_TIME_BIT;
-    batch[MAX_TIMESTAMP_RANGE].copy_from_slice(&now_ms.to_be_bytes());
-    let crc = record_batch::crc(batch);
-    batch[CRC_RANGE].copy_from_slice(&crc.to_be_bytes());
 }
 
 fn write_response(scratch: &mut Vec<u8>, request: &ProduceRequest) -> Result<(), EncodeError> {

@@ -119,6 +119,8 @@ pub(super) fn config(durability: Durability) -> PartitionConfig {
         flush_ms: 1000,
         batch_bytes_max: 1 << 20,
         producer_expiration_ms: i64::MAX,
+        is_log_append_time: false,
+        compaction: None,
     }
 }
 
@@ -759,6 +761,7 @@ impl Rig {
                     assert!(more.data_end > read.data_end);
                     read = more;
                 }
+                FoundBatches::PlanAgain => panic!("no segment went during the read"),
             }
         }
         panic!("a read that never has enough");

@@ -401,6 +401,7 @@ impl ColdReads {
                 .batches(handle, read, parts, &request, &mut self.spare)
         });
         match found {
+            Ok(FoundBatches::PlanAgain) => self.plan_again(env, reader, request),
             Ok(FoundBatches::NeedMore(read)) => {
                 reader.wanted = Wanted::Records(read);
                 self.begin(env, reader);

@@ -395,6 +395,7 @@ impl Preparation {
             let (owner, file_bytes, to) = (making.owner, making.file_bytes, job.to);
             making.origin = Origin::Ready(to);
             let (is_reserved, is_released) = (making.is_reserved, making.release.is_some());
+            let is_extra = making.is_extra;
             if is_reserved {
                 self.reserved_bytes += to - if job.identity.is_some() { 0 } else { job.from };
             } else if !is_released {
@@ -404,7 +405,7 @@ impl Preparation {
                     prepared_to: to,
                 });
                 let stretch = to - job.from;
-                if to >= file_bytes && stretch >= RESERVE_STRETCH_MIN {
+                if to >= file_bytes && stretch >= RESERVE_STRETCH_MIN && !is_extra {
                     reserve = Some((owner, file_bytes, stretch));
                 }
             }

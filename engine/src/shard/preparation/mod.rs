@@ -112,6 +112,8 @@ struct Making {
     is_running: bool,
     /// Made ahead for the owner's next roll.
     is_reserved: bool,
+    /// Made by compaction: nothing is made ahead behind it.
+    is_extra: bool,
     /// To be released once the sequence under way has ended.
     release: Option<ReleasedFile>,
 }
@@ -138,6 +140,8 @@ pub struct Preparation {
     unprepared_bytes: u64,
     measured_at_ns: Option<u64>,
     is_measuring: bool,
+    /// Free bytes of the disk when they were last measured.
+    free_bytes: u64,
     events: VecDeque<PreparationEvent>,
 }
 
@@ -164,6 +168,7 @@ impl Preparation {
             unprepared_bytes: 0,
             measured_at_ns: None,
             is_measuring: false,
+            free_bytes: 0,
             events: VecDeque::new(),
         }
     }
@@ -258,6 +263,35 @@ impl Preparation {
         segment
     }
 
+    /// A file for a segment that compaction makes, of at most `file_bytes`. Its space follows by
+    /// events as it is wanted. `None` while the disk is too full to spend space on it.
+    pub fn extra_file(&mut self, owner: Owner, file_bytes: u64) -> Option<NewSegment> {
+        let kept_free = self.config.ballast_bytes.saturating_mul(4);
+        if self.is_short() || self.free_bytes < file_bytes.saturating_add(kept_free) {
+            return None;
+        }
+        let (file, mut making) = self.choose_file(owner, file_bytes);
+        making.is_extra = true;
+        let segment = NewSegment {
+            file,
+            generation: making.generation,
+            file_bytes,
+            prepared: 0,
+        };
+        let is_spare = matches!(making.origin, Origin::Spare(_));
+        self.making.insert(file, making);
+        if is_spare {
+            self.enqueue(file, false);
+        }
+        Some(segment)
+    }
+
+    /// Whether the disk is full or nearly so.
+    #[must_use]
+    pub const fn is_short(&self) -> bool {
+        self.is_full || self.is_tight
+    }
+
     /// Begins to prepare what a partition wants. Asking again for what is under way, or done and
     /// only not yet heard of, does nothing.
     pub fn want_space(&mut self, owner: Owner, file_bytes: u64, wanted: SpaceWanted) {
@@ -273,6 +307,7 @@ impl Preparation {
             is_queued: false,
             is_running: false,
             is_reserved: false,
+            is_extra: false,
             release: None,
         });
         making.to = making.to.max(wanted.to);
@@ -463,6 +498,7 @@ impl Preparation {
             is_queued: false,
             is_running: false,
             is_reserved: false,
+            is_extra: false,
             release: None,
         };
         (file, making)
@@ -532,6 +568,7 @@ impl Preparation {
         self.is_measuring = false;
         self.measured_at_ns = Some(now_ns);
         if let FileReply::Space { free, .. } = space {
+            self.free_bytes = *free;
             let share = free / self.config.spare_free_divisor.max(1);
             let max = self.config.spare_bytes_max.min(share);
             self.recycling.set_spare_bytes_max(max);

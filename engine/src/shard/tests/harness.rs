@@ -47,6 +47,8 @@ pub(super) fn partition_config(durability: Durability) -> PartitionConfig {
         flush_ms: 100,
         batch_bytes_max: 1 << 20,
         producer_expiration_ms: i64::MAX,
+        is_log_append_time: false,
+        compaction: None,
     }
 }
 
@@ -205,11 +207,13 @@ impl Machine {
     }
 
     pub(super) fn create(&mut self, number: u64, durability: Durability) {
+        self.create_as(spec(number, durability));
+    }
+
+    pub(super) fn create_as(&mut self, spec: PartitionSpec) {
         let ticket = self.ticket();
         let shard = self.shard.as_mut().unwrap();
-        shard
-            .create_partition(&mut self.io, spec(number, durability), ticket)
-            .unwrap();
+        shard.create_partition(&mut self.io, spec, ticket).unwrap();
         assert!(self.turn_until(1000, |machine| machine.controls.contains(&ticket)));
     }
 

@@ -1,5 +1,6 @@
 //! A shard over the simulated disk: appends, commits, checkpoints, crashes and recovery.
 
+mod cleaning;
 mod harness;
 mod journal_rules;
 mod life;

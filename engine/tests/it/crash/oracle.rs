@@ -409,5 +409,7 @@ pub(super) fn config(durability: Durability, retention_bytes: i64) -> PartitionC
         flush_ms: 5,
         batch_bytes_max: 1 << 20,
         producer_expiration_ms: i64::MAX,
+        is_log_append_time: false,
+        compaction: None,
     }
 }

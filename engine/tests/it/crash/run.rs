@@ -10,8 +10,8 @@ use millrace_engine::journal::check::JournalKey;
 use millrace_engine::journal::checkpoint::read_checkpoint;
 use millrace_engine::partition::{LogOffsets, ReadBatches, ReadError};
 use millrace_engine::shard::{
-    Event, JournalSetup, OpenError, Shard, ShardConfig, ShardContent, create_journal,
-    export_journal, remove_journal,
+    CleanerConfig, Event, JournalSetup, OpenError, Shard, ShardConfig, ShardContent,
+    create_journal, export_journal, remove_journal,
 };
 use std::collections::BTreeMap;
 
@@ -397,5 +397,6 @@ fn shard_config(index: usize) -> ShardConfig {
         retention_check_ms: 20,
         ballast_bytes: 1 << 20,
         prepared_bytes_max: 8 << 20,
+        cleaner: CleanerConfig::default(),
     }
 }
