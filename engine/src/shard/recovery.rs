@@ -61,6 +61,13 @@ impl Shard {
     /// See [`OpenError`]; nothing was changed on disk that a later try would miss.
     pub fn open(io: &mut Io, config: ShardConfig, setup: JournalSetup) -> Result<Self, OpenError> {
         let mut shard = Self::recover(io, config, setup)?;
+        // What replay set free is named by no checkpoint since the one that was just written.
+        for (_, slot) in shard.partitions.iter_mut() {
+            slot.partition.take_released(&mut shard.released);
+        }
+        for file in std::mem::take(&mut shard.released) {
+            shard.preparation.release(io, &mut shard.table, file);
+        }
         if !shard.was_damaged || is(Bug::OrphansRemovedAfterRot) {
             let mut named: Vec<FileId> = Vec::new();
             for (_, slot) in shard.partitions.iter() {

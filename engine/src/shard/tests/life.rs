@@ -1,7 +1,9 @@
 //! The life of a shard: append, acknowledge, read, stop, start, crash.
 
-use super::harness::{Machine, batch, handle};
+use super::harness::{Machine, batch, handle, small_config, spec};
+use crate::io::simulated::WorldConfig;
 use crate::partition::{Durability, ReadBound};
+use crate::shard::ShardConfig;
 
 #[test]
 fn a_durable_append_is_acknowledged_after_its_commit_and_readable_then() {
@@ -66,6 +68,48 @@ fn the_ring_wraps_many_times_and_everything_stays() {
     machine.power_cut();
     machine.open().unwrap();
     machine.check_promises(&[1, 2]);
+}
+
+#[test]
+fn a_file_that_replay_sets_free_is_released_once() {
+    let config = ShardConfig {
+        checkpoint_interval_ms: 1_000_000,
+        journal_bytes: 4 << 20,
+        ..small_config()
+    };
+    let mut machine = Machine::with_config(8, config, WorldConfig::default());
+    let mut large = spec(1, Durability::Disk);
+    large.config.segment_bytes = 2 << 20;
+    machine.create_as(large);
+    machine.stop_cleanly();
+    machine.open().unwrap();
+    let mut round = 0;
+    while machine.shard().counters().rolls < 2 {
+        round += 1;
+        machine.append_when_possible(1, &batch(1, 60_000, round));
+        machine.turn();
+    }
+    machine.settle();
+    let ticket = machine.ticket();
+    let offset = machine.shard().offsets(handle(1)).unwrap().high_watermark;
+    let shard = machine.shard.as_mut().unwrap();
+    shard
+        .advance_log_start(&mut machine.io, handle(1), offset, ticket)
+        .unwrap();
+    assert!(machine.turn_until(1000, |machine| machine.controls.contains(&ticket)));
+    machine.world.kill();
+    machine.restart();
+    machine.config.checkpoint_interval_ms = 20;
+    machine.open().unwrap();
+    machine.sent.clear();
+    while machine.shard().counters().rolls < 6 {
+        round += 1;
+        machine.append_when_possible(1, &batch(1, 60_000, round));
+        machine.turn();
+    }
+    machine.settle();
+    assert_eq!(machine.fail_stopped, None);
+    machine.check_promises(&[1]);
 }
 
 #[test]
