@@ -150,7 +150,7 @@ macro_rules! planted_bugs_are_caught {
         $(#[test]
         fn $name() {
             if seeds_from_environment().is_none() {
-                assert_caught(Bug::$bug, 300);
+                assert_caught(Bug::$bug, 1500);
             }
         })*
     };
