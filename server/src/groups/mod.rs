@@ -25,6 +25,8 @@ mod record_format;
 mod snapshot;
 mod subscription;
 mod syncing;
+#[cfg(test)]
+mod tests;
 
 pub use coordinator::Coordinator;
 pub use offset_requests::Commit;
