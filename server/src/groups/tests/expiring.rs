@@ -134,7 +134,10 @@ fn offsets_committed_without_a_group_go_each_on_its_own() {
     rig.pass_ms(30_000);
     rig.commit_without_member("new", 2);
     rig.pass_ms(32_000);
-    assert_eq!((rig.committed("old"), rig.committed("new")), (None, Some(2)));
+    assert_eq!(
+        (rig.committed("old"), rig.committed("new")),
+        (None, Some(2))
+    );
     rig.pass_ms(30_000);
     assert_eq!(rig.state(), "none");
 }
@@ -176,9 +179,13 @@ fn a_client_may_say_how_long_its_offsets_are_kept() {
     let expire_ms = Some(rig.now.wall_ms + 200_000);
     let member = super::nobody();
     let who = (asker, super::GROUP);
-    let begun = rig
-        .coordinator
-        .commit(who, super::reference(&member), &[commit], expire_ms, rig.now);
+    let begun = rig.coordinator.commit(
+        who,
+        super::reference(&member),
+        &[commit],
+        expire_ms,
+        rig.now,
+    );
     assert_eq!(begun, Ok(()));
     rig.carry_out();
     rig.pass_ms(198_000);

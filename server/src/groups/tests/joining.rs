@@ -124,7 +124,10 @@ fn the_leader_is_replaced_when_it_does_not_come_back() {
     assert_eq!(rig.leave(&first.member_id, None), ErrorCode::None);
     let asker = rig.join_again(&second);
     let joined = rig.joined(asker);
-    assert_eq!((&*joined.leader, joined.members.len()), (&*second.member_id, 1));
+    assert_eq!(
+        (&*joined.leader, joined.members.len()),
+        (&*second.member_id, 1)
+    );
 }
 
 #[test]
@@ -154,7 +157,11 @@ fn a_member_with_a_new_subscription_rebalances_and_the_leader_sees_it() {
     assert_eq!(rig.state(), "PreparingRebalance");
     let leader = rig.join_again(&first);
     let joined = rig.joined(leader);
-    let seen: Vec<_> = joined.members.iter().map(|it| it.metadata.to_vec()).collect();
+    let seen: Vec<_> = joined
+        .members
+        .iter()
+        .map(|it| it.metadata.to_vec())
+        .collect();
     assert!(seen.contains(&b"new".to_vec()), "{seen:?}");
     assert_eq!(rig.joined(follower).error, ErrorCode::None);
 }
@@ -203,7 +210,11 @@ fn the_protocol_that_most_prefer_among_those_all_know_is_taken() {
     let leader = rig.joined(askers[0]);
     assert_eq!(leader.protocol_name.as_deref(), Some("robin"));
     assert_eq!(leader.protocol_type.as_deref(), Some("consumer"));
-    let mut metadata: Vec<_> = leader.members.iter().map(|it| it.metadata.to_vec()).collect();
+    let mut metadata: Vec<_> = leader
+        .members
+        .iter()
+        .map(|it| it.metadata.to_vec())
+        .collect();
     metadata.sort();
     assert_eq!(metadata, [b"o1", b"o2", b"o3"]);
 }
@@ -217,7 +228,10 @@ fn an_empty_group_takes_members_of_another_protocol_type() {
     rig.pass_ms(0);
     let joined = rig.joined(asker);
     assert_eq!(joined.protocol_type.as_deref(), Some("connect"));
-    assert_eq!(joined.generation, 3, "one for the empty group, one for this member");
+    assert_eq!(
+        joined.generation, 3,
+        "one for the empty group, one for this member"
+    );
 }
 
 #[test]
@@ -274,7 +288,11 @@ fn a_rebalance_that_overtakes_the_assignment_wins() {
     let second = rig.join(|_| {});
     assert_eq!(rig.synced(sync), Err(ErrorCode::RebalanceInProgress));
     rig.settle();
-    assert_eq!(rig.state(), "PreparingRebalance", "the old one counts no more");
+    assert_eq!(
+        rig.state(),
+        "PreparingRebalance",
+        "the old one counts no more"
+    );
     let again = rig.join_again(&first);
     assert_eq!(rig.joined(again).generation, 2);
     assert_eq!(rig.joined(second).generation, 2);
@@ -304,7 +322,8 @@ fn sync_and_heartbeat_tell_members_what_is_wrong_with_them() {
     let asker = rig.sync(&second, &[]);
     assert_eq!(rig.synced(asker), Err(ErrorCode::RebalanceInProgress));
     assert_eq!(
-        rig.coordinator.heartbeat("other", super::reference(&first), rig.now),
+        rig.coordinator
+            .heartbeat("other", super::reference(&first), rig.now),
         Err(ErrorCode::UnknownMemberId)
     );
 }
@@ -315,8 +334,16 @@ fn sync_checks_the_protocol_it_names() {
     let mut rig = Rig::new();
     let member = rig.stable_one();
     for (protocol_type, protocol_name, error) in [
-        (Some("connect"), None, Err(ErrorCode::InconsistentGroupProtocol)),
-        (None, Some("sticky"), Err(ErrorCode::InconsistentGroupProtocol)),
+        (
+            Some("connect"),
+            None,
+            Err(ErrorCode::InconsistentGroupProtocol),
+        ),
+        (
+            None,
+            Some("sticky"),
+            Err(ErrorCode::InconsistentGroupProtocol),
+        ),
         (Some("consumer"), Some("range"), Ok(b"all".to_vec())),
         (None, None, Ok(b"all".to_vec())),
     ] {

@@ -44,7 +44,10 @@ fn offsets_of_topics_that_are_gone_at_the_start_are_deleted_durably() {
     let restarted = rig.restarted(settings());
     assert_eq!(restarted.committed("gone"), None);
     assert_eq!(restarted.committed("t"), Some(2));
-    assert!(restarted.log.len() > rig.log.len(), "a tombstone was written");
+    assert!(
+        restarted.log.len() > rig.log.len(),
+        "a tombstone was written"
+    );
 }
 
 #[test]
@@ -58,7 +61,10 @@ fn records_of_other_kinds_and_forms_are_left_out() {
         (&[0, 3, 0, 1, b'g'], Some(b"newer kind")),
         (&[0, 2, 0, 9, b'g'], Some(b"cut key")),
         (&[0, 2, 0, 1, b'g'], Some(&[0, 9, 1])),
-        (&[0, 1, 0, 1, b'g', 0, 1, b't', 0, 0, 0, 0], Some(&[0, 3, 0])),
+        (
+            &[0, 1, 0, 1, b'g', 0, 1, b't', 0, 0, 0, 0],
+            Some(&[0, 3, 0]),
+        ),
     ] {
         rig.coordinator.load_record(0, key, value, rig.now);
     }
@@ -124,9 +130,12 @@ fn a_snapshot_in_pieces_is_right_whatever_changes_between_them() {
     }
     let log_start = rig.log_start;
     while !rig.pending.is_empty() {
-        assert_eq!(rig.log_start, log_start, "not before all pieces are durable");
+        assert_eq!(
+            rig.log_start, log_start,
+            "not before all pieces are durable"
+        );
         // At any moment a replay of what is in the log finds the same.
-        if rig.pending.len() % 3 == 0 {
+        if rig.pending.len().is_multiple_of(3) {
             check_replay(&rig);
         }
         rig.settle();

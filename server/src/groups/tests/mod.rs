@@ -105,11 +105,11 @@ impl Rig {
             for record in Records::new(&header, payload(batch)) {
                 let record = record.unwrap();
                 let key = record.key.unwrap();
-                next.coordinator
-                    .load_record(0, key, record.value, next.now);
+                next.coordinator.load_record(0, key, record.value, next.now);
             }
         }
-        next.coordinator.loaded(0, |topic| topic != "gone", next.now);
+        next.coordinator
+            .loaded(0, |topic| topic != "gone", next.now);
         next.carry_out();
         next
     }

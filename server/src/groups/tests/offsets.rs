@@ -43,7 +43,11 @@ fn commits_of_a_group_with_members_need_a_member_of_this_generation() {
     assert_eq!(rig.commit(&stranger, 1), ErrorCode::UnknownMemberId);
     rig.join(|_| {});
     assert_eq!(rig.state(), "PreparingRebalance");
-    assert_eq!(rig.commit(&member, 2), ErrorCode::None, "what it has worked on");
+    assert_eq!(
+        rig.commit(&member, 2),
+        ErrorCode::None,
+        "what it has worked on"
+    );
     let asker = rig.join_again(&member);
     let member = rig.member(asker);
     assert_eq!(rig.state(), "CompletingRebalance");
@@ -163,7 +167,8 @@ fn deleted_topics_take_their_offsets_along() {
     let mut rig = Rig::new();
     rig.commit_without_member("t", 1);
     rig.commit_without_member("u", 2);
-    rig.coordinator.topics_deleted(|topic| topic == "u", rig.now);
+    rig.coordinator
+        .topics_deleted(|topic| topic == "u", rig.now);
     rig.carry_out();
     assert_eq!((rig.committed("t"), rig.committed("u")), (Some(1), None));
     let restarted = rig.restarted(super::settings());
@@ -175,7 +180,10 @@ fn metadata_and_assignments_are_described_while_the_group_is_stable() {
     let mut rig = Rig::new();
     let member = rig.stable_one();
     let described = rig.describe().unwrap();
-    assert_eq!((described.state, &*described.protocol_name), ("Stable", "range"));
+    assert_eq!(
+        (described.state, &*described.protocol_name),
+        ("Stable", "range")
+    );
     assert_eq!(&*described.members[0].assignment, b"all");
     assert_eq!(&*described.members[0].client_host, "/127.0.0.1");
     rig.join(|_| {});

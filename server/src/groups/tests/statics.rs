@@ -49,7 +49,11 @@ fn a_static_member_that_comes_back_keeps_its_assignment_without_a_rebalance() {
     let asker = rig.join_again(&second);
     assert_eq!(rig.refused(asker), ErrorCode::FencedInstanceId);
     let restarted = rig.restarted(super::settings());
-    assert_eq!(rig.describe(), restarted.describe(), "the new id is durable");
+    assert_eq!(
+        rig.describe(),
+        restarted.describe(),
+        "the new id is durable"
+    );
 }
 
 #[test]
