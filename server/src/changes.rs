@@ -3,7 +3,7 @@
 
 use crate::broker::{BrokerShard, Phase};
 use crate::error_mapping::control_error;
-use crate::mail::{Hello, Mail};
+use crate::mail::{FoundPartition, Hello, Mail};
 use crate::protocol::ErrorCode;
 use crate::slab::SlabKey;
 use crate::ticket::{Waiting, ticket};
@@ -29,7 +29,20 @@ impl BrokerShard {
     /// Tells the controller that this shard has recovered.
     pub fn say_hello(&mut self, node: Option<Node>) {
         let hello = Hello {
-            partitions: self.engine.partitions(),
+            partitions: self
+                .engine
+                .partitions()
+                .into_iter()
+                .map(|(handle, topic_id, index)| FoundPartition {
+                    handle,
+                    topic_id,
+                    index,
+                    leader_epoch: self
+                        .engine
+                        .offsets(handle)
+                        .map_or(0, |offsets| offsets.leader_epoch),
+                })
+                .collect(),
             node,
         };
         self.send(ShardId(0), Mail::Hello(Box::new(hello)));

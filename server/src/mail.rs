@@ -64,10 +64,23 @@ pub enum Mail {
 /// What a shard found when it started.
 #[derive(Debug)]
 pub struct Hello {
-    /// Its partitions.
-    pub partitions: Vec<(PartitionHandle, TopicId, i32)>,
+    /// Its partitions, by handle.
+    pub partitions: Vec<FoundPartition>,
     /// The node that its listener is, if it has one.
     pub node: Option<Node>,
+}
+
+/// A partition that a shard found when it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundPartition {
+    /// Its handle.
+    pub handle: PartitionHandle,
+    /// Its topic.
+    pub topic_id: TopicId,
+    /// Its index in the topic.
+    pub index: i32,
+    /// Its leader epoch; nothing raises it before the next start.
+    pub leader_epoch: i32,
 }
 
 /// A request on its way to the coordinator of its group.

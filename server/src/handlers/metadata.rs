@@ -176,8 +176,8 @@ fn known<'a>(topic: &'a Topic, catalog: &'a Catalog) -> MetadataResponseTopic<'a
             MetadataResponsePartition {
                 partition_index,
                 leader_id,
-                // KAFKA: unknown to shards that do not own the partition; clients accept that.
-                leader_epoch: -1,
+                // KAFKA: librdkafka fetches with epoch 0 when told none, and would be fenced.
+                leader_epoch: place.leader_epoch,
                 replica_nodes: List::from([leader_id]),
                 isr_nodes: List::from([leader_id]),
                 ..MetadataResponsePartition::default()

@@ -16,6 +16,8 @@ pub struct PartitionPlace {
     pub shard: ShardId,
     /// Its creator asked for that shard.
     pub is_pinned: bool,
+    /// Its leader epoch in this run.
+    pub leader_epoch: i32,
 }
 
 /// A topic.

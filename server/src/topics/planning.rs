@@ -115,6 +115,7 @@ impl Planner<'_> {
             handle,
             shard: ShardId(u16::try_from(index).unwrap_or(0)),
             is_pinned: pinned.is_some(),
+            leader_epoch: 0,
         }
     }
 
@@ -472,18 +473,14 @@ impl Planner<'_> {
         cluster_id: Option<String>,
     ) -> Plan {
         let mut plan = Plan::default();
-        let mut found: BTreeMap<PartitionHandle, ShardId> = BTreeMap::new();
+        let mut found: BTreeMap<PartitionHandle, (ShardId, i32)> = BTreeMap::new();
         for (shard, hello) in &hellos {
-            found.extend(
-                hello
-                    .partitions
-                    .iter()
-                    .map(|(handle, ..)| (*handle, *shard)),
-            );
+            let partitions = hello.partitions.iter();
+            found.extend(partitions.map(|it| (it.handle, (*shard, it.leader_epoch))));
         }
         let mut catalog = Catalog::of_nodes(nodes(&hellos));
         let mut loads = vec![0; self.shards];
-        for shard in found.values() {
+        for (shard, _) in found.values() {
             loads[shard.index()] += 1;
         }
         for record in records {
@@ -496,16 +493,18 @@ impl Planner<'_> {
                 .iter()
                 .map(|(handle, pinned)| {
                     let pinned = pinned.filter(|shard| shard.index() < self.shards);
-                    let shard = found.remove(handle).or(pinned).unwrap_or_else(|| {
+                    let here = found.remove(handle);
+                    let shard = here.map(|(shard, _)| shard).or(pinned);
+                    let shard = shard.unwrap_or_else(|| {
                         let fewest = loads.iter().enumerate().min_by_key(|(_, load)| **load);
                         ShardId(fewest.map_or(0, |(index, _)| index) as u16)
                     });
-                    (*handle, shard, pinned.is_some())
-                })
-                .map(|(handle, shard, is_pinned)| PartitionPlace {
-                    handle,
-                    shard,
-                    is_pinned,
+                    PartitionPlace {
+                        handle: *handle,
+                        shard,
+                        is_pinned: pinned.is_some(),
+                        leader_epoch: here.map_or(0, |(_, leader_epoch)| leader_epoch),
+                    }
                 })
                 .collect();
             let topic = Arc::new(topic_of(record, places, self.settings));
@@ -518,7 +517,7 @@ impl Planner<'_> {
             catalog.insert(topic);
         }
         // What no topic claims was being created or deleted when the broker stopped.
-        for (handle, shard) in found {
+        for (handle, (shard, _)) in found {
             plan.changes.entry(shard).or_default().deletes.push(handle);
         }
         let cluster_id = cluster_id.unwrap_or_else(|| {
@@ -536,7 +535,7 @@ impl Planner<'_> {
 fn has(hello: &Hello, handle: PartitionHandle) -> bool {
     hello
         .partitions
-        .binary_search_by_key(&handle, |(handle, ..)| *handle)
+        .binary_search_by_key(&handle, |it| it.handle)
         .is_ok()
 }
 

@@ -1,12 +1,13 @@
 //! What is still there after a clean stop, and after a change of the number of shards.
 
-use crate::harness::{Client, TestBroker, decode, now_ms, plain, values};
+use crate::harness::{Client, TestBroker, decode, fetch_request, fetched, now_ms, plain, values};
 use millrace_engine::record_batch::Compression;
 use millrace_engine::record_batch::builder::{BatchBuilder, Producer};
+use millrace_server::protocol::ErrorCode;
 use millrace_server::protocol::messages::describe_configs_request::DescribeConfigsResource;
 use millrace_server::protocol::messages::{
     DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest,
-    DescribeConfigsResponse,
+    DescribeConfigsResponse, MetadataRequest, MetadataResponse,
 };
 
 fn cluster_id(client: &mut Client) -> String {
@@ -132,4 +133,51 @@ fn a_deleted_topic_stays_deleted() {
     assert_ne!(client.fetch(("t", 0), 0).0, 0);
     broker.create("t", 1);
     assert_eq!(client.fetch(("t", 0), 0).1, 0);
+}
+
+/// What a power cut leaves: the files as they are while the broker runs.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn metadata_says_the_leader_epoch_that_fetch_goes_by_after_an_unclean_stop() {
+    let before = TestBroker::new(2);
+    before.create("t", 2);
+    assert_eq!(before.client().produce(("t", 0), &plain(&["a"])), (0, 0));
+    let broker = TestBroker::with(2, |config| {
+        copy(&before.config().data_dir, &config.data_dir);
+    });
+    let mut client = broker.client();
+    for partition in 0..2 {
+        let bytes = client.call(9, &MetadataRequest::default());
+        let response: MetadataResponse<'_> = decode(&bytes, 9);
+        let topic = response.topics.first().unwrap();
+        let mut partitions = topic.partitions.iter();
+        let told = partitions.find(|it| it.partition_index == partition);
+        let leader_epoch = told.unwrap().leader_epoch;
+        assert!(leader_epoch > 0, "the stop was unclean");
+        for (epoch, error) in [
+            (leader_epoch, ErrorCode::None),
+            (leader_epoch - 1, ErrorCode::FencedLeaderEpoch),
+        ] {
+            let mut request = fetch_request(("t", partition), 0, 0);
+            let mut asked = request.topics.first().unwrap();
+            let mut place = asked.partitions.first().unwrap();
+            place.current_leader_epoch = epoch;
+            asked.partitions = [place].into();
+            request.topics = [asked].into();
+            let frame = client.call(11, &request);
+            assert_eq!(fetched(&frame, 11).0, error.code(), "epoch {epoch}");
+        }
+    }
 }
