@@ -88,6 +88,7 @@ fn kernel_config(
         data_dir: directory.0.clone(),
         journal_dir: directory.0.join("journal"),
         mailbox_capacity: 64,
+        durable_by: None,
     };
     Ok((config, directory))
 }
@@ -180,6 +181,7 @@ pub fn start_echo(core: usize, directory: &Path) -> Result<(SocketAddr, JoinHand
         data_dir: directory.to_owned(),
         journal_dir: directory.join("journal"),
         mailbox_capacity: 64,
+        durable_by: None,
     };
     let (tell, told) = sync_channel(1);
     let echo = std::thread::spawn(move || -> Result<()> {

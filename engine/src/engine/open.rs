@@ -11,6 +11,7 @@ use super::reshard::{Placement, reshard};
 use super::root_file::{self, FoundRoot, Root, failed, sync_dir};
 use crate::ids::{JournalId, ShardId};
 use crate::io::group::{KernelConfig, ShardGroup, ShardSeat, start_shards};
+use crate::io::probe::DurableBy;
 use crate::io::{Awaiting, Dir, FileOp, FilePath, FileReply, Io};
 use crate::journal::check::JournalKey;
 use crate::shard::file_table::SegmentFile;
@@ -41,6 +42,15 @@ pub struct Prepared {
 #[derive(Debug)]
 pub struct DirectoryLock {
     keeper: Option<ShardGroup<(), ()>>,
+}
+
+impl DirectoryLock {
+    /// What taking it has measured of the journal directory, for all who start shards there.
+    fn durable_by(&self) -> Option<DurableBy> {
+        self.keeper
+            .as_ref()
+            .map(|keeper| keeper.report().durable_by)
+    }
 }
 
 impl Drop for DirectoryLock {
@@ -89,7 +99,8 @@ pub fn prepare(config: &EngineConfig, placement: Arc<Placement>) -> Result<Prepa
     let (lock, mut directory) = lock_directory(config)?;
     if let Some(count) = wanted_change(config, directory.root()) {
         config.check_memory(count.max(directory.root().journals.len()))?;
-        directory = reshard_on_kernel(config, directory, count, placement)?;
+        let durable_by = lock.durable_by();
+        directory = reshard_on_kernel(config, directory, (count, durable_by), placement)?;
     }
     let journals = directory.journals();
     let count = journals.len();
@@ -104,7 +115,10 @@ pub fn prepare(config: &EngineConfig, placement: Arc<Placement>) -> Result<Prepa
     let configs = (0..count).map(|shard| config.shard_config(shard_id(shard), count));
     Ok(Prepared {
         shards: configs.zip(journals).collect(),
-        kernel: kernel_config(config, cores, config.arena_bytes(count)),
+        kernel: KernelConfig {
+            durable_by: lock.durable_by(),
+            ..kernel_config(config, cores, config.arena_bytes(count))
+        },
         set_id: directory.root().set_id,
         report: directory.report,
         lock,
@@ -151,6 +165,7 @@ fn kernel_config(config: &EngineConfig, cores: Vec<usize>, arena_bytes: usize) -
         data_dir: config.data_dir.clone(),
         journal_dir: config.journal_dir(),
         mailbox_capacity: config.mailbox_capacity,
+        durable_by: None,
     }
 }
 
@@ -173,22 +188,27 @@ fn lock_directory(config: &EngineConfig) -> Result<(DirectoryLock, Directory), E
             }
         }
     })?;
+    let measured = keeper.report().lines.clone();
     let lock = DirectoryLock {
         keeper: Some(keeper),
     };
-    let directory = receiver.recv().map_err(|_| EngineError::Stopped)??;
+    let mut directory = receiver.recv().map_err(|_| EngineError::Stopped)??;
+    directory.report.extend(measured);
     Ok((lock, directory))
 }
 
 fn reshard_on_kernel(
     config: &EngineConfig,
     directory: Directory,
-    count: usize,
+    (count, durable_by): (usize, Option<DurableBy>),
     placement: Arc<Placement>,
 ) -> Result<Directory, EngineError> {
     let before = directory.root().journals.len();
     let arena_bytes = config.arena_bytes(before);
-    let kernel = kernel_config(config, pin(config.cores.list(), 1), arena_bytes);
+    let kernel = KernelConfig {
+        durable_by,
+        ..kernel_config(config, pin(config.cores.list(), 1), arena_bytes)
+    };
     let settings = config.clone();
     let root = directory.root.clone();
     let group = start_shards(&kernel, move |mut seat: ShardSeat<(), ()>| {

@@ -19,9 +19,10 @@ const TIME_MAX: Duration = Duration::from_millis(100);
 const PREFERENCE_PERCENT: u128 = 150;
 
 /// How a durable write is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DurableBy {
     /// The write carries RWF_DSYNC.
+    #[default]
     Dsync,
     /// A write, then a linked fdatasync, which always needs a kernel worker.
     Fdatasync,
@@ -39,9 +40,9 @@ pub struct StorageProbe {
 /// Times of the same operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Latencies {
-    /// A quarter was faster. What else the machine does only ever adds to a time, so this is what
+    /// A tenth was faster. What else the machine does only ever adds to a time, so this is what
     /// decides.
-    pub p25: Duration,
+    pub p10: Duration,
     /// Half was faster.
     pub p50: Duration,
     /// All but one in a hundred were faster; with fewer measured, the slowest.
@@ -54,8 +55,8 @@ impl StorageProbe {
     /// The one to use.
     #[must_use]
     pub const fn durable_by(&self) -> DurableBy {
-        let dsync = self.dsync.p25.as_nanos() * 100;
-        if dsync > self.fdatasync.p25.as_nanos() * PREFERENCE_PERCENT {
+        let dsync = self.dsync.p10.as_nanos() * 100;
+        if dsync > self.fdatasync.p10.as_nanos() * PREFERENCE_PERCENT {
             DurableBy::Fdatasync
         } else {
             DurableBy::Dsync
@@ -70,10 +71,10 @@ impl StorageProbe {
             DurableBy::Fdatasync => "write and fdatasync, through kernel workers",
         };
         format!(
-            "durable 4 KiB write: {} us with RWF_DSYNC, {} us with fdatasync (lower quartile of \
+            "durable 4 KiB write: {} us with RWF_DSYNC, {} us with fdatasync (fastest tenth of \
              {} each); using {chosen}",
-            self.dsync.p25.as_micros(),
-            self.fdatasync.p25.as_micros(),
+            self.dsync.p10.as_micros(),
+            self.fdatasync.p10.as_micros(),
             self.dsync.count
         )
     }
@@ -128,7 +129,7 @@ impl Latencies {
         times.sort_unstable();
         let at = |percent: usize| times[times.len() * percent / 100];
         Self {
-            p25: at(25),
+            p10: at(10),
             p50: at(50),
             p99: at(99),
             count: times.len(),
@@ -170,11 +171,11 @@ mod tests {
     fn what_else_the_machine_does_decides_nothing() {
         let mut times: Vec<_> = (1..=100).rev().map(Duration::from_micros).collect();
         let quiet = Latencies::of(&mut times);
-        let micros = [quiet.p25, quiet.p50, quiet.p99].map(|time| time.as_micros());
-        assert_eq!((micros, quiet.count), ([26, 51, 100], 100));
+        let micros = [quiet.p10, quiet.p50, quiet.p99].map(|time| time.as_micros());
+        assert_eq!((micros, quiet.count), ([11, 51, 100], 100));
         times[30..].fill(Duration::from_secs(1));
         let loaded = Latencies::of(&mut times);
-        assert_eq!(loaded.p25, quiet.p25);
+        assert_eq!(loaded.p10, quiet.p10);
         assert_eq!(loaded.p50, Duration::from_secs(1));
     }
 

@@ -251,6 +251,7 @@ fn the_simulated_disk_answers_as_the_kernel_does() {
         data_dir: dir.0.clone(),
         journal_dir: dir.0.join("journal"),
         mailbox_capacity: 16,
+        durable_by: None,
     };
     let kernel = run_shards(&config, |mut io, _: Mailbox<()>| scenario(&mut io)).unwrap();
     for (simulated, kernel) in simulated.iter().zip(&kernel[0]) {

@@ -1,7 +1,7 @@
 //! The broker's settings: what was set, and the typed view.
 
 use super::broker_keys::{BROKER_KEYS, broker_key};
-use super::kafka_keys::is_kafka_broker_key;
+use super::kafka_keys::{instead, is_kafka_broker_key};
 use super::value::{ConfigError, normalize};
 use super::{Described, Source, Synonym};
 use millrace_engine::shard::CleanerConfig;
@@ -127,7 +127,10 @@ impl BrokerSettings {
         }
         let warnings = ignored
             .iter()
-            .map(|key| format!("config {key} is one of Kafka's and has no meaning here; ignored"))
+            .map(|key| {
+                let instead = instead(key).map_or(String::new(), |what| format!("; {what}"));
+                format!("config {key} is one of Kafka's and has no meaning here; ignored{instead}")
+            })
             .collect();
         Ok((Self::from_explicit(explicit), warnings))
     }
@@ -272,7 +275,7 @@ mod tests {
         let (settings, warnings) = BrokerSettings::from_assignments(&assignments).unwrap();
         assert_eq!(settings.num_partitions, 3);
         assert_eq!(warnings.len(), 1);
-        assert!(warnings[0].contains("num.io.threads"));
+        assert!(warnings[0].contains("num.io.threads") && warnings[0].contains("--cores"));
 
         let error = BrokerSettings::from_assignments(&[pair("num.partition", "3")]).unwrap_err();
         assert!(error.to_string().contains("num.partition"));

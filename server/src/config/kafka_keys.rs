@@ -7,6 +7,17 @@ pub fn is_kafka_broker_key(name: &str) -> bool {
         || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
+/// What does here what some of them do in Kafka.
+#[must_use]
+pub fn instead(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "log.dir" | "log.dirs" => "--data-dir says where the data is",
+        "num.io.threads" | "num.network.threads" => "--cores says how many shards there are",
+        "listener.security.protocol.map" => "listeners are plaintext",
+        _ => return None,
+    })
+}
+
 /// Families of settings, listener-prefixed ones included.
 pub(super) const PREFIXES: &[&str] = &[
     "controller.quorum.",

@@ -94,9 +94,9 @@ impl RunningCommand {
     /// Presses ctrl-C; what it had printed, once it has ended.
     #[track_caller]
     pub(crate) fn interrupt(self) -> String {
-        let told = Command::new("kill")
-            .args(["-INT", &self.child.id().to_string()])
-            .status();
+        // The shell's own: a minimal system has no program of this name.
+        let command = format!("kill -INT {}", self.child.id());
+        let told = Command::new("sh").args(["-c", &command]).status();
         assert!(told.unwrap().success());
         let output = self.child.wait_with_output().unwrap();
         assert!(output.status.success(), "{:?}", output.status);

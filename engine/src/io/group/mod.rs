@@ -14,6 +14,7 @@ pub use super::terminate::on_terminate;
 
 use super::Io;
 use super::mailbox::Mailbox;
+use super::probe::DurableBy;
 use super::remote::{Remote, RemoteInbox};
 use rustix::thread::CpuSet;
 use std::path::PathBuf;
@@ -33,6 +34,8 @@ pub struct KernelConfig {
     pub journal_dir: PathBuf,
     /// Capacity of each mailbox and of each remote inbox.
     pub mailbox_capacity: usize,
+    /// How durable writes are made; `None`: as is cheapest, measured for a moment at the start.
+    pub durable_by: Option<DurableBy>,
 }
 
 /// What a shard's body starts with.
@@ -51,6 +54,8 @@ pub struct ShardSeat<M, T> {
 /// What a human should know about how the shards run on this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SetupReport {
+    /// How durable writes are made.
+    pub durable_by: DurableBy,
     /// One sentence each: what was measured and chosen.
     pub lines: Vec<String>,
     /// One sentence each: what could not be had or should not be so, and what it costs.

@@ -59,13 +59,16 @@ where
         ))
     })?;
     report.warnings.extend(objections(config));
-    let durable_by = probe_storage(config, &mut report)?;
+    report.durable_by = match config.durable_by {
+        Some(known) => known,
+        None => probe_storage(config, &mut report)?,
+    };
 
     let signals = new_signals(shards)?;
     let (remote, inboxes) = Remote::new(signals.iter().cloned().map(Some), config.mailbox_capacity);
     let (reply_to, replies): (Vec<_>, Vec<_>) = signals.iter().map(reply_channel).unzip();
     let (handle, housekeeper) = Housekeeper::new(directories, reply_to);
-    let rings = ring_configs(config, durable_by, &signals, &handle, replies);
+    let rings = ring_configs(config, report.durable_by, &signals, &handle, replies);
     drop(handle);
 
     let body = Arc::new(body);

@@ -15,6 +15,7 @@ fn config(dir: &TestDir, cores: Vec<usize>) -> KernelConfig {
         data_dir: dir.path().join("data"),
         journal_dir: dir.path().join("journal"),
         mailbox_capacity: 8,
+        durable_by: None,
     }
 }
 

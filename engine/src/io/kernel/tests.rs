@@ -25,6 +25,7 @@ fn on_a_shard(body: impl Fn(&mut Io) + Send + Sync + 'static) {
         data_dir: dir.path().join("data"),
         journal_dir: dir.path().join("data/journal"),
         mailbox_capacity: 4,
+        durable_by: None,
     };
     let body = move |mut io: Io, _mailbox: Mailbox<()>| {
         let before = io.arena().used_bytes();
@@ -567,6 +568,7 @@ fn a_shard_that_ends_with_operations_in_flight_waits_for_the_kernel() {
         data_dir: dir.path().to_owned(),
         journal_dir: dir.path().join("journal"),
         mailbox_capacity: 4,
+        durable_by: None,
     };
     let clients = run_shards(&config, |mut io: Io, _mailbox: Mailbox<()>| {
         let (socket, client) = connected(&mut io);
