@@ -11,6 +11,7 @@ use crate::handlers::fetch::{FetchRequest, Watchers};
 use crate::handlers::group_requests::GroupDesk;
 use crate::handlers::produce::{Hop, ProduceRequest};
 use crate::handlers::question::{Answering, QuestionRequest};
+use crate::handlers::validation::Validation;
 use crate::handlers::{self, api_versions};
 use crate::listener::Acceptor;
 use crate::mail::{HopProduce, Mail};
@@ -28,7 +29,7 @@ use crate::topics::catalog::{Catalog, PartitionPlace, Topic};
 use crate::topics::controller::{Controller, JobReply, Order};
 use millrace_engine::ids::{PartitionHandle, ShardId, Ticket};
 use millrace_engine::io::mailbox::Mailbox;
-use millrace_engine::io::{Awaiting, Class, Completion, Io};
+use millrace_engine::io::{Awaiting, Class, Completion, Io, Outcome};
 use millrace_engine::shard::{Event, Shard};
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
@@ -117,6 +118,8 @@ pub struct BrokerShard {
     pub(crate) produce_pool: Vec<ProduceRequest>,
     pub(crate) hops: Slab<Hop>,
     pub(crate) stalled_hops: VecDeque<(ShardId, HopProduce)>,
+    /// Batches whose records are looked at, in the order in which they came.
+    pub(crate) validations: VecDeque<Validation>,
     pub(crate) fetches: Slab<FetchRequest>,
     pub(crate) fetch_pool: Vec<FetchRequest>,
     pub(crate) part_items: Vec<Vec<PartItem>>,
@@ -213,6 +216,7 @@ impl BrokerShard {
             produce_pool: Vec::new(),
             hops: Slab::default(),
             stalled_hops: VecDeque::new(),
+            validations: VecDeque::new(),
             fetches: Slab::default(),
             fetch_pool: Vec::new(),
             part_items: Vec::new(),
@@ -338,15 +342,19 @@ impl BrokerShard {
                     self.connection_arrived(arrived);
                 }
                 Class::Broker => {
-                    if let Some((Waiting::Question, key, item)) =
-                        read_ticket(Ticket(completion.token.key))
-                    {
-                        self.batch_opened(key, item, completion.outcome);
-                    }
+                    self.work_done(Ticket(completion.token.key), completion.outcome);
                 }
             }
         }
         self.done = done;
+    }
+
+    fn work_done(&mut self, ticket: Ticket, outcome: Outcome) {
+        match read_ticket(ticket) {
+            Some((Waiting::Question, key, item)) => self.batch_opened(key, item, outcome),
+            Some((Waiting::Produce, key, item)) => self.validated(key, item, outcome),
+            _ => {}
+        }
     }
 
     fn take_mail(&mut self) {
@@ -447,7 +455,10 @@ impl BrokerShard {
 
     /// Too much waits for other shards or for memory: no new requests.
     fn is_pressed(&self) -> bool {
-        !self.stalled_hops.is_empty() || self.outbox_len >= self.shared.settings.hops_waiting_max
+        let waiting_max = self.shared.settings.hops_waiting_max;
+        !self.stalled_hops.is_empty()
+            || self.outbox_len >= waiting_max
+            || self.validations.len() >= waiting_max
     }
 
     fn take_frames(&mut self) {

@@ -82,8 +82,8 @@ pub static TOPIC_KEYS: &[TopicKey] = &[
         COMPRESSION,
         "producer",
         ["compression.type" * 1],
-        "Batches are stored with the codec of their producer; other values are accepted and \
-         described, and change nothing."
+        "The codec batches are stored with: that of their producer, or this one, with which they \
+         are compressed anew."
     ),
     topic_key!(
         "delete.retention.ms",

@@ -31,6 +31,7 @@ pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod question;
 pub mod sync_group;
+pub(crate) mod validation;
 
 use crate::broker::BrokerShard;
 use crate::protocol::ApiKey;

@@ -9,6 +9,7 @@ use crate::broker::BrokerShard;
 use crate::config::{TimestampType, TopicSettings};
 use crate::error_mapping::{append_error, batch_error, explanation};
 use crate::groups::offsets_topic::is_internal;
+use crate::handlers::validation::{RecordRules, Validation};
 use crate::mail::{HopProduce, Mail, Produced};
 use crate::net::{Frame, FrameBytes, Response};
 use crate::protocol::produce::{
@@ -218,13 +219,21 @@ impl BrokerShard {
     ) {
         let item = self.produce_result(key, index);
         let checked = self.check_batch(start, (topic, index), records.unwrap_or_default());
-        let place = match checked {
-            Ok(place) => place,
+        let (place, rules) = match checked {
+            Ok(checked) => checked,
             Err(error) => return self.produce_failed(key, item, error),
         };
         let Some(records) = records else {
             return;
         };
+        match self.must_validate(place.handle, rules.as_ref(), records) {
+            Err(error) => return self.produce_failed(key, item, error),
+            Ok(true) => {
+                let bytes = frame.slice_of(records);
+                return self.produce_validated(key, item, start, (place, bytes), rules);
+            }
+            Ok(false) => {}
+        }
         let wanted = ticket(Waiting::Produce, key, item);
         let own = if start.acks == 0 {
             Ticket::NONE
@@ -265,10 +274,18 @@ impl BrokerShard {
         batch: ArenaBuf,
     ) {
         let item = self.produce_result(key, index);
-        let place = match self.check_batch(start, (topic, index), &batch) {
-            Ok(place) => place,
+        let (place, rules) = match self.check_batch(start, (topic, index), &batch) {
+            Ok(checked) => checked,
             Err(error) => return self.produce_failed(key, item, error),
         };
+        match self.must_validate(place.handle, rules.as_ref(), &batch) {
+            Err(error) => return self.produce_failed(key, item, error),
+            Ok(true) => {
+                let bytes = FrameBytes::Arena(batch.freeze());
+                return self.produce_validated(key, item, start, (place, bytes), rules);
+            }
+            Ok(false) => {}
+        }
         let wanted = ticket(Waiting::Produce, key, item);
         if place.shard == self.me && self.stalled_hops.is_empty() {
             let bytes = BatchBytes::Slab(batch);
@@ -299,13 +316,36 @@ impl BrokerShard {
         }
     }
 
-    /// Where a batch goes, or why it is refused.
+    /// The batch waits until its records were looked at, or for one of its partition before it.
+    fn produce_validated(
+        &mut self,
+        key: SlabKey,
+        item: usize,
+        start: &Start<'_>,
+        (place, bytes): (PartitionPlace, FrameBytes),
+        rules: Option<RecordRules>,
+    ) {
+        if let Some(request) = self.produces.get_mut(key) {
+            request.waiting += 1;
+        }
+        let validation = Validation {
+            key,
+            item,
+            place,
+            bytes,
+            is_acked: start.acks != 0,
+            result: None,
+        };
+        self.validate(validation, rules);
+    }
+
+    /// Where a batch goes and what its records must be, or why it is refused.
     fn check_batch(
         &self,
         start: &Start<'_>,
         (topic, index): (&str, i32),
         batch: &[u8],
-    ) -> Result<PartitionPlace, ErrorCode> {
+    ) -> Result<(PartitionPlace, Option<RecordRules>), ErrorCode> {
         if !matches!(start.acks, -1..=1) {
             return Err(ErrorCode::InvalidRequiredAcks);
         }
@@ -322,8 +362,9 @@ impl BrokerShard {
             version: start.header.api_version,
             now_ms: self.io.wall_ms(),
         };
-        check_rules(&rules, batch)?;
-        Ok(place)
+        let header = check_rules(&rules, batch)?;
+        let rules = RecordRules::of(&topic.settings, &header, rules.now_ms);
+        Ok((place, rules))
     }
 
     fn produce_failed(&mut self, key: SlabKey, item: usize, error: ErrorCode) {
@@ -523,7 +564,7 @@ impl BrokerShard {
     }
 }
 
-fn check_rules(rules: &BatchRules<'_>, batch: &[u8]) -> Result<(), ErrorCode> {
+fn check_rules(rules: &BatchRules<'_>, batch: &[u8]) -> Result<Header, ErrorCode> {
     let settings = rules.settings;
     if batch.len() > settings.batch_bytes_max as usize {
         return Err(ErrorCode::MessageTooLarge);
@@ -546,19 +587,7 @@ fn check_rules(rules: &BatchRules<'_>, batch: &[u8]) -> Result<(), ErrorCode> {
             return Err(ErrorCode::InvalidTimestamp);
         }
     }
-    if settings.is_compacted && !has_keys(&header, batch) {
-        return Err(ErrorCode::InvalidRecord);
-    }
-    Ok(())
-}
-
-/// Whether all records have a key. A compressed batch is not opened on a data core: it passes.
-fn has_keys(header: &Header, batch: &[u8]) -> bool {
-    use record_batch::records::{Records, payload};
-    if header.compression() != Some(Compression::None) {
-        return true;
-    }
-    Records::new(header, payload(batch)).all(|record| record.is_ok_and(|it| it.key.is_some()))
+    Ok(header)
 }
 
 fn write_response(scratch: &mut Vec<u8>, request: &ProduceRequest) -> Result<(), EncodeError> {

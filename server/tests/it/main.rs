@@ -8,6 +8,7 @@ mod groups;
 mod harness;
 mod offsets;
 mod producing;
+mod record_rules;
 mod restarting;
 mod sharding;
 mod topics;
