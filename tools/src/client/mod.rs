@@ -45,12 +45,11 @@ pub(crate) fn check(code: i16, object: &str, message: Option<&str>) -> Result<()
         return Ok(());
     }
     let name = ErrorCode::from_code(code).map_or("unknown error", ErrorCode::name);
-    match message.filter(|message| !message.is_empty()) {
-        Some(message) => bail!("{object}: {name} ({code}): {message}"),
-        None => match remedy(code) {
-            Some(remedy) => bail!("{object}: {name} ({code}); {remedy}"),
-            None => bail!("{object}: {name} ({code})"),
-        },
+    let message = message.unwrap_or_default().trim_end_matches('.');
+    let colon = if message.is_empty() { "" } else { ": " };
+    match remedy(code) {
+        Some(remedy) => bail!("{object}: {name} ({code}){colon}{message}; {remedy}"),
+        None => bail!("{object}: {name} ({code}){colon}{message}"),
     }
 }
 
@@ -76,6 +75,7 @@ const fn remedy(code: i16) -> Option<&'static str> {
         68 => "stop its members first; see `millrace group describe`",
         69 => "see `millrace group list`",
         81 => "the group has group.max.size members; stop one first",
+        87 => "a compacted topic takes only records with a key: give --key-separator",
         _ => return None,
     })
 }
@@ -93,6 +93,13 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert_eq!(said, "topic a: INVALID_CONFIG (40): bad value");
+        let both = check(36, "topic a", Some("It exists."))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            both.contains("(36): It exists; choose another name"),
+            "{both}"
+        );
         assert!(
             check(12_345, "x", None)
                 .unwrap_err()

@@ -117,3 +117,19 @@ fn the_doctor_finds_a_machine_where_these_tests_run_fit_for_a_broker() {
         "{error} {said}"
     );
 }
+
+#[test]
+fn a_compacted_topic_refuses_lines_without_a_key_and_says_how_to_give_one() {
+    let broker = Broker::new();
+    broker
+        .run("topic create c --config cleanup.policy=compact")
+        .output();
+    let error = broker.run_with("produce c", "no key\n").error();
+    assert!(
+        error.contains("INVALID_RECORD") && error.contains("--key-separator"),
+        "{error}"
+    );
+    broker
+        .run_with("produce c --key-separator :", "a:1\n")
+        .output();
+}
