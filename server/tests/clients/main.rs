@@ -16,8 +16,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+mod groups;
+
 struct TestBroker {
     running: Option<Running>,
+    config: ServeConfig,
     directory: PathBuf,
     bootstrap: String,
 }
@@ -27,10 +30,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 impl TestBroker {
     fn new(shards: usize, advertise: Advertise) -> Self {
+        Self::with(shards, advertise, |_| {})
+    }
+
+    fn with(shards: usize, advertise: Advertise, change: impl FnOnce(&mut ServeConfig)) -> Self {
         let number = DIRECTORIES.fetch_add(1, Ordering::Relaxed);
         let name = format!("clients-{}-{number}", std::process::id());
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let running = start(&ServeConfig {
+        let mut config = ServeConfig {
             data_dir: directory.clone(),
             listen: "127.0.0.1:0".to_owned(),
             advertise,
@@ -38,14 +45,27 @@ impl TestBroker {
             memory_bytes: shards as u64 * (96 << 20),
             settings: vec![("millrace.journal.bytes".to_owned(), "16777216".to_owned())],
             ..ServeConfig::default()
-        });
-        let running = running.unwrap();
+        };
+        change(&mut config);
+        let running = start(&config).unwrap();
         let bootstrap = running.addresses()[0].to_string();
         Self {
             running: Some(running),
+            config,
             directory,
             bootstrap,
         }
+    }
+
+    /// A clean stop and a start on the same data, on other ports.
+    fn restart(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop();
+            running.join().unwrap();
+        }
+        let running = start(&self.config).unwrap();
+        self.bootstrap = running.addresses()[0].to_string();
+        self.running = Some(running);
     }
 
     fn config(&self) -> ClientConfig {
