@@ -48,6 +48,8 @@ impl Clients {
             ("produce.py", include_str!("clients/produce.py")),
             ("consume.py", include_str!("clients/consume.py")),
             ("produce.js", include_str!("clients/produce.js")),
+            ("group.py", include_str!("clients/group.py")),
+            ("group.js", include_str!("clients/group.js")),
             ("pom.xml", include_str!("clients/pom.xml")),
         ] {
             fs::write(clients.folder.join(name), text)?;
@@ -170,6 +172,40 @@ impl Clients {
             &target.log("consume.py"),
             CLIENT_LIMIT,
         )?)
+    }
+
+    /// A member of the group that is called like its script; leaves after `limit` records, or with
+    /// 0 when everything is committed.
+    pub(super) fn member(&self, target: &Target, script: &str, limit: usize) -> Command {
+        let program = match script.rsplit('.').next() {
+            Some("py") => self.folder.join("venv/bin/python"),
+            _ => PathBuf::from("node"),
+        };
+        let mut command = Command::new(program);
+        command.current_dir(&self.folder).arg(script);
+        command.args([&target.address, &target.topic, script, &limit.to_string()]);
+        command
+    }
+
+    /// What is left for a group, as its only member kcat reads and commits it.
+    pub(super) fn kcat_group(target: &Target, group: &str) -> Result<Vec<Consumed>> {
+        let mut command = Command::new("kcat");
+        command.args(["-G", group, "-q", "-e", "-b", &target.address]);
+        command.args(["-X", "auto.offset.reset=earliest", "-f", "%p %o %s\n"]);
+        command.args(["-X", "session.timeout.ms=6000"]);
+        command.arg(&target.topic);
+        let log = target.log("kcat-group");
+        parse(&process::run(&mut command, &log, CLIENT_LIMIT)?)
+    }
+
+    /// What Kafka's tool prints about a group.
+    pub(super) fn java_describe_group(&self, target: &Target, group: &str) -> Result<String> {
+        let mut command = self.java("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand");
+        command.args(["--bootstrap-server", &target.address]);
+        command.args(["--describe", "--group", group]);
+        let log = target.log("java-describe-group");
+        let printed = process::run(&mut command, &log, CLIENT_LIMIT)?;
+        Ok(String::from_utf8_lossy(&printed).into_owned())
     }
 
     fn java(&self, class: &str) -> Command {

@@ -7,6 +7,7 @@
 
 mod broker;
 mod clients;
+mod groups;
 mod input;
 mod process;
 mod scenarios;

@@ -3,6 +3,7 @@
 use super::Bench;
 use super::broker::{Broker, Setup};
 use super::clients::{CLIENT_LIMIT, Clients, Target};
+use super::groups;
 use super::process::{self, Process};
 use super::verify::{Consumed, Promise, verify};
 use anyhow::{Context, Result, bail};
@@ -29,6 +30,8 @@ enum Work {
     Kills,
     /// kafka-python, kafkajs and Kafka's own tools.
     Clients,
+    /// Consumer groups of kafka-python, kafkajs and kcat.
+    Groups,
 }
 
 /// A scenario.
@@ -50,7 +53,7 @@ impl Scenario {
 /// All of them.
 pub(super) fn all() -> Vec<Scenario> {
     let mut scenarios = Vec::new();
-    for work in [Work::Codecs, Work::Kills, Work::Clients] {
+    for work in [Work::Codecs, Work::Kills, Work::Clients, Work::Groups] {
         for cores in CORES {
             for advertise in ADVERTISE {
                 scenarios.push(Scenario {
@@ -75,6 +78,11 @@ pub(super) fn run(bench: &Bench, scenario: &Scenario) -> Result<String> {
         Work::Codecs => codecs(bench, &mut broker, &folder, scenario)?,
         Work::Kills => kills(bench, &mut broker, &folder, scenario)?,
         Work::Clients => clients(bench, &broker, &folder)?,
+        Work::Groups => {
+            let target = create(bench, &broker, &folder, "groups", 4)?;
+            Clients::kcat_produce(&target, "none", &bench.input.file)?;
+            groups::run(bench, &mut broker, &target, &scenario.setup)?
+        }
     };
     broker.stop()?;
     if !bench.is_kept {
