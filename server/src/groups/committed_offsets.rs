@@ -60,17 +60,22 @@ impl Entry {
     }
 }
 
-/// What an offset of this topic with this metadata would add at most.
-#[must_use]
-pub const fn offset_bytes(topic: &str, metadata_bytes: usize) -> usize {
-    2 * ENTRY_BYTES + topic.len() + 2 * metadata_bytes
-}
-
 impl CommittedOffsets {
     /// Memory it takes, about.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// What a commit would add at most. One that says no more than before adds nothing, so that
+    /// groups that are there go on when memory is full.
+    #[must_use]
+    pub fn added_bytes(&self, topic: &str, partition: i32, metadata_bytes: usize) -> usize {
+        let known = self.topics.get(topic);
+        match known.and_then(|partitions| partitions.get(&partition)) {
+            Some(entry) => (2 * metadata_bytes).saturating_sub(2 * cost(entry.latest())),
+            None => 2 * ENTRY_BYTES + topic.len() + 2 * metadata_bytes,
+        }
     }
 
     /// Whether nothing is committed and nothing on its way.

@@ -212,7 +212,7 @@ impl Coordinator {
     }
 
     pub(super) fn check_room(&self, added: usize) -> Result<(), ErrorCode> {
-        if self.bytes.saturating_add(added) > self.bytes_max {
+        if added > 0 && self.bytes.saturating_add(added) > self.bytes_max {
             log::debug!(
                 "groups take {} of {} bytes; {added} more are refused",
                 self.bytes,

@@ -26,7 +26,11 @@ impl Coordinator {
         if !self.groups.contains_key(join.group_id) && !join.member_id.is_empty() {
             return Err(ErrorCode::UnknownMemberId);
         }
-        self.check_room(join_bytes(join))?;
+        // A member that joins again adds what it says more than before.
+        let known = self.groups.get(join.group_id);
+        let known = known.and_then(|group| group.members.get(join.member_id));
+        let known = known.map_or(0, |member| 2 * member.bytes());
+        self.check_room(join_bytes(join).saturating_sub(known))?;
         self.make_group(join.group_id, partition, now)?;
         self.with_group(join.group_id, now, |group, step| group.join(join, step));
         Ok(())
@@ -42,8 +46,10 @@ impl Coordinator {
 
     fn try_sync(&mut self, sync: &Sync<'_>, now: Now) -> Result<(), ErrorCode> {
         self.named(sync.group_id)?;
-        let assigned = sync.assignments.iter().map(|(_, bytes)| 2 * bytes.len());
-        self.check_room(assigned.sum())?;
+        let assigned: usize = sync.assignments.iter().map(|(_, bytes)| bytes.len()).sum();
+        let group = self.groups.get(sync.group_id);
+        let before = group.map_or(0, |group| group.assignment_bytes());
+        self.check_room((2 * assigned).saturating_sub(2 * before))?;
         self.with_group(sync.group_id, now, |group, step| group.sync(sync, step))
             .ok_or(ErrorCode::UnknownMemberId)
     }

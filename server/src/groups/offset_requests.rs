@@ -1,6 +1,6 @@
 //! Committed offsets and whole groups, at the coordinator: commit, fetch, delete, describe, list.
 
-use super::committed_offsets::{CommittedOffset, offset_bytes};
+use super::committed_offsets::{CommittedOffset, CommittedOffsets};
 use super::coordinator::Coordinator;
 use super::describing::{DescribedGroup, ListedGroup};
 use super::effects::{Asker, Effect, MemberRef, Now, OffsetChange};
@@ -46,9 +46,11 @@ impl Coordinator {
             self.effects.push(Effect::Answered(asker, ErrorCode::None));
             return Ok(());
         }
+        let none = CommittedOffsets::default();
+        let known = self.groups.get(group_id).map_or(&none, |it| &it.offsets);
         let added = commits
             .iter()
-            .map(|it| offset_bytes(it.topic, it.metadata.len()));
+            .map(|it| known.added_bytes(it.topic, it.partition, it.metadata.len()));
         self.check_room(added.sum())?;
         self.make_group(group_id, partition, now)?;
         let mut changes: Vec<OffsetChange> = Vec::with_capacity(commits.len());

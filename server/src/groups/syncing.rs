@@ -55,6 +55,11 @@ impl Group {
         }
     }
 
+    /// Bytes of all assignments that there are.
+    pub(super) fn assignment_bytes(&self) -> usize {
+        self.members.values().map(|it| it.assignment.len()).sum()
+    }
+
     fn assign<'a>(&mut self, given: impl Fn(&str) -> &'a [u8]) {
         for member in self.members.values_mut() {
             self.member_bytes = self.member_bytes.saturating_sub(member.assignment.len());

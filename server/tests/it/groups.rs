@@ -644,6 +644,8 @@ fn a_flood_of_groups_is_bounded_by_memory_and_what_was_there_stays() {
     }
     assert!((1..1000).contains(&refused), "{refused} were refused");
     assert_eq!(committed(&mut client, "g", 0), (0, 5));
+    let known = commit(&mut client, "g", ("", -1), &[("t", 0, 6, "")]);
+    assert_eq!(known, [0], "a group that is there goes on");
     assert_eq!(delete(&mut client, &[&format!("{:0>200}", 0)]), [0]);
     let again = commit(&mut client, "after", ("", -1), &[("t", 0, 6, "")]);
     assert_eq!(again, [0], "memory that comes back is used again");
