@@ -56,6 +56,7 @@ impl Coverage {
             ("checkpoints", self.shard.checkpoints),
             ("rolls", self.shard.rolls),
             ("cold reads", self.shard.cold_read_bytes),
+            ("swaps of compacted segments", self.shard.swaps),
         ];
         for (name, count) in marks {
             assert!(count > 0, "no {name}: the run proves nothing; {self:#?}");
@@ -71,4 +72,6 @@ pub(super) fn add_counters(sum: &mut ShardCounters, more: &ShardCounters) {
     sum.checkpoints += more.checkpoints;
     sum.rolls += more.rolls;
     sum.cold_read_bytes += more.cold_read_bytes;
+    sum.swaps += more.swaps;
+    sum.cleaned_bytes += more.cleaned_bytes;
 }

@@ -4,6 +4,7 @@
 //! `MILLRACE_CRASH_SEED=n` runs one seed alone, `from..to` a range; a failure prints its seed. With
 //! `MILLRACE_CRASH_TRACE=1` too, every disk operation and all that the engine logs go to stderr.
 
+mod compacted;
 mod coverage;
 mod oracle;
 mod oracle_tests;
@@ -165,4 +166,5 @@ planted_bugs_are_caught! {
     notices_write_back_that_is_not_durable: WriteBackNotDurable,
     notices_journal_files_recycled_too_early: RecycleAfterFirstCopy,
     notices_batches_readable_before_they_are_durable: HighWatermarkAtAppend,
+    notices_a_swap_before_its_files_are_durable: SwapBeforeDurable,
 }

@@ -3,9 +3,12 @@
 //! After a crash the account says what must be there, what may be there, and what must not; once
 //! a recovery was seen, what it showed must stay.
 
+use super::compacted::{check_kept, check_newest};
 use millrace_engine::ids::{PartitionHandle, TopicId};
 use millrace_engine::io::simulated::Crash;
-use millrace_engine::partition::{Durability, LogOffsets, PartitionConfig, PartitionSpec};
+use millrace_engine::partition::{
+    CompactionConfig, Durability, LogOffsets, PartitionConfig, PartitionSpec,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -250,6 +253,9 @@ impl Log {
 
     /// How many batches of the account are there; they must be a prefix.
     fn check_batches(&self, found: &[(i64, Vec<u8>)]) -> Result<usize, String> {
+        if self.is_compacted() {
+            return self.check_compacted(found);
+        }
         for (index, (base_offset, bytes)) in found.iter().enumerate() {
             let Some(sent) = self.batches.get(index) else {
                 return Err(format!("a batch at {base_offset} was never sent"));
@@ -261,6 +267,33 @@ impl Log {
             check_bytes(sent, bytes)?;
         }
         Ok(found.len())
+    }
+
+    /// The same of a compacted log: batches may be missing, and records in them, but for the last
+    /// batch and the newest record of every key.
+    fn check_compacted(&self, found: &[(i64, Vec<u8>)]) -> Result<usize, String> {
+        let mut survivors = 0;
+        for (base_offset, bytes) in found {
+            let behind = self.batches.range(survivors..);
+            let nth = behind.clone().position(|it| it.base_offset == *base_offset);
+            let nth = nth.ok_or_else(|| format!("a batch at {base_offset} was never sent"))?;
+            check_kept(&self.batches[survivors + nth], bytes)?;
+            survivors += nth + 1;
+        }
+        check_newest(self.batches.range(..survivors), found, self.log_start)?;
+        Ok(survivors)
+    }
+
+    pub(super) const fn is_compacted(&self) -> bool {
+        self.spec.config.compaction.is_some()
+    }
+
+    /// Whether stored bytes are what may have become of a batch.
+    pub(super) fn check_stored(&self, sent: &Sent, bytes: &[u8]) -> Result<(), String> {
+        match self.is_compacted() {
+            true => check_kept(sent, bytes),
+            false => check_bytes(sent, bytes),
+        }
     }
 
     fn answered(&mut self, end_offset: i64) {
@@ -291,7 +324,7 @@ impl Log {
 }
 
 /// Whether stored bytes are what was sent, but for the two fields that the log gives.
-pub(super) fn check_bytes(sent: &Sent, bytes: &[u8]) -> Result<(), String> {
+fn check_bytes(sent: &Sent, bytes: &[u8]) -> Result<(), String> {
     let mut wanted = sent.bytes.as_ref().clone();
     millrace_engine::record_batch::patch(&mut wanted, sent.base_offset, sent.leader_epoch);
     match wanted == bytes {
@@ -411,5 +444,18 @@ pub(super) fn config(durability: Durability, retention_bytes: i64) -> PartitionC
         producer_expiration_ms: i64::MAX,
         is_log_append_time: false,
         compaction: None,
+    }
+}
+
+/// The same of a compacted one.
+pub(super) fn compacted() -> PartitionConfig {
+    PartitionConfig {
+        compaction: Some(CompactionConfig {
+            dirty_ratio_ppm: 100_000,
+            lag_ms_min: 0,
+            lag_ms_max: i64::MAX,
+            delete_retention_ms: i64::MAX / 2,
+        }),
+        ..config(Durability::Disk, -1)
     }
 }

@@ -397,6 +397,9 @@ fn shard_config(index: usize) -> ShardConfig {
         retention_check_ms: 20,
         ballast_bytes: 1 << 20,
         prepared_bytes_max: 8 << 20,
-        cleaner: CleanerConfig::default(),
+        cleaner: CleanerConfig {
+            backoff_ms: 10,
+            ..CleanerConfig::default()
+        },
     }
 }

@@ -1,6 +1,6 @@
 //! What clients do between two crashes.
 
-use super::oracle::{Asked, Log, Recent, Sent, config};
+use super::oracle::{Asked, Log, Recent, Sent, compacted, config};
 use super::run::{Halt, Node, Run};
 use millrace_engine::ids::{PartitionHandle, TopicId};
 use millrace_engine::partition::{AppendError, Appended, BatchBytes, Durability, PartitionSpec};
@@ -99,7 +99,11 @@ impl Run {
             handle,
             topic_id: TopicId(topic_id),
             index: (handle.0 % 7) as i32,
-            config: config(durability, retention_bytes),
+            // By its number, so that no seed draws anything else for it.
+            config: match handle.0 % 3 {
+                1 => compacted(),
+                _ => config(durability, retention_bytes),
+            },
         };
         let index = self.random.below(self.nodes.len() as u64) as usize;
         let ticket = self.ticket(Asked::Create(handle));
@@ -210,7 +214,8 @@ impl Run {
                 .iter()
                 .find(|sent| sent.base_offset == base_offset);
             match sent {
-                Some(sent) => super::oracle::check_bytes(sent, &bytes)
+                Some(sent) => log
+                    .check_stored(sent, &bytes)
                     .map_err(|problem| format!("{handle:?} while running: {problem}"))?,
                 None if base_offset < log.log_start => {}
                 None => {
@@ -427,8 +432,9 @@ impl Run {
         }));
         let mut value = vec![0; value_bytes];
         self.random.fill(&mut value);
-        for _ in 0..records {
-            let key = self.batches_made.to_le_bytes();
+        for record in 0..records as u64 {
+            let key = (self.batches_made * 7 + record * 3) % 16;
+            let key = key.to_le_bytes();
             let timestamp = 1_700_000_000_000 + self.batches_made as i64;
             builder.push(timestamp, Some(&key), Some(&value), &[]);
         }
