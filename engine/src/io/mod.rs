@@ -11,6 +11,7 @@
 //! - a durable write (`durable: true`) that completed whole survives a power cut;
 //! - directory entries survive a power cut only after [`FileOp::SyncDir`].
 
+pub mod allocations;
 pub mod arena;
 pub mod filesystem;
 pub mod group;
@@ -62,6 +63,9 @@ pub enum Awaiting {
 pub struct IoCounters {
     /// Calls of `io_uring_enter`.
     pub enters: u64,
+    /// Other system calls of the shard's thread: sockets taken and closed, files and memory made
+    /// known to the ring, wake-ups of sleeping threads. Upper bound: a wake-up may need none.
+    pub other_calls: u64,
     /// Operations submitted.
     pub submitted: u64,
     /// Disk writes completed, and their bytes.
@@ -86,6 +90,8 @@ pub struct IoCounters {
     pub doorbells: u64,
     /// Times `io_uring_enter` took longer than 1 ms while it did not wait.
     pub slow_enters: u64,
+    /// Heap allocations of the shard's thread, if the program counts them (see [`allocations`]).
+    pub allocations: u64,
 }
 
 macro_rules! each {

@@ -170,6 +170,7 @@ impl Ring {
     ) -> Result<(SocketHandle, SocketAddr), IoFailure> {
         let failure = said.failure().unwrap_or(IoFailure::Cancelled);
         let (fd, address) = accepted.ok_or(failure)?;
+        self.counters.other_calls += 1;
         set_no_delay(fd.as_fd());
         Ok((self.add_socket(fd), address))
     }
@@ -216,7 +217,7 @@ impl Ring {
         if let Some(socket) = self.sockets.get_mut(handle.0) {
             socket.in_flight -= 1;
             if socket.is_closing && socket.in_flight == 0 {
-                self.sockets.remove(handle.0);
+                self.drop_socket(handle);
             }
         }
     }
@@ -247,9 +248,10 @@ impl Ring {
         }
     }
 
-    fn doorbell_failed(&self, peer: u32, said: Said) {
+    fn doorbell_failed(&mut self, peer: u32, said: Said) {
         log::debug!("a doorbell failed with {}; using the eventfd", said.result);
         if let Some(signal) = self.signals.get(peer as usize) {
+            self.counters.other_calls += 1;
             signal.wake();
         }
     }

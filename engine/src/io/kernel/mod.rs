@@ -28,7 +28,7 @@ use super::arena::Arena;
 use super::housekeeper::{HousekeeperHandle, Job, Reply, Task};
 use super::op::{Completion, DetachedSocket, FileHandle, IoFailure, Op, SocketHandle, Token};
 use super::probe::DurableBy;
-use super::{IoCounters, random};
+use super::{IoCounters, allocations, random};
 use crate::ids::ShardId;
 use descriptors::Table;
 use park::Spin;
@@ -179,7 +179,7 @@ impl Ring {
             return;
         };
         if socket.in_flight == 0 {
-            self.sockets.remove(handle.0);
+            self.drop_socket(handle);
         } else {
             socket.is_closing = true;
             self.cancel_where(|work, _| work.socket() == Some(handle));
@@ -192,16 +192,27 @@ impl Ring {
             if entry.is_registered {
                 self.register_file(Files::place(file.0), -1);
             }
-            self.housekeeper.send(Job {
-                shard: self.shard,
-                id: 0,
-                task: Task::Close(entry.fd),
-            });
+            self.send_job(0, Task::Close(entry.fd));
         }
     }
 
+    fn drop_socket(&mut self, handle: SocketHandle) {
+        self.counters.other_calls += 1;
+        self.sockets.remove(handle.0);
+    }
+
+    fn send_job(&mut self, id: u64, task: Task) {
+        self.counters.other_calls += 1;
+        self.housekeeper.send(Job {
+            shard: self.shard,
+            id,
+            task,
+        });
+    }
+
     /// Puts a descriptor (-1: none) at a place of the registered table.
-    fn register_file(&self, place: u32, fd: RawFd) -> bool {
+    fn register_file(&mut self, place: u32, fd: RawFd) -> bool {
+        self.counters.other_calls += 1;
         let update = self.queue.submitter().register_files_update(place, &[fd]);
         update.is_ok()
     }
@@ -214,7 +225,10 @@ impl Ring {
         self.counters.doorbells += 1;
         match signal.ring_fd() {
             Some(ring) => self.push_doorbell(ring, u32::from(shard.0)),
-            None => signal.wake(),
+            None => {
+                self.counters.other_calls += 1;
+                signal.wake();
+            }
         }
     }
 
@@ -236,6 +250,8 @@ impl Ring {
         IoCounters {
             enters,
             slow_enters,
+            allocations: allocations::of_this_thread(),
+            other_calls: self.counters.other_calls + self.slabs.calls(),
             ..self.counters
         }
     }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) struct Slabs {
     is_registered: Vec<bool>,
     is_off: bool,
+    calls: u64,
 }
 
 impl Slabs {
@@ -21,6 +22,7 @@ impl Slabs {
         let mut this = Self {
             is_registered: vec![false; slabs],
             is_off: made.is_err(),
+            calls: 1,
         };
         let failure = match made {
             Err(error) => unregistered(&error),
@@ -31,6 +33,11 @@ impl Slabs {
             }),
         };
         (this, failure)
+    }
+
+    /// System calls made to register memory.
+    pub(super) const fn calls(&self) -> u64 {
+        self.calls
     }
 
     /// The registered buffer that holds this address; `None`: use it unregistered.
@@ -67,6 +74,7 @@ impl Slabs {
             iov_base: start as *mut libc::c_void,
             iov_len: bytes,
         }];
+        self.calls += 1;
         // SAFETY: the arena's memory outlives the ring (see the order of `Ring`'s fields).
         unsafe { submitter.register_buffers_update(slab as u32, &range, None) }?;
         self.is_registered[slab] = true;

@@ -5,7 +5,7 @@
 )]
 
 use super::super::arena::{ArenaBuf, ArenaSlice};
-use super::super::housekeeper::{Job, Task};
+use super::super::housekeeper::Task;
 use super::super::op::{FileHandle, FileOp, IoFailure, Op, Outcome, ReceiveInto, Token};
 use super::super::probe::DurableBy;
 use super::receive_slots;
@@ -95,7 +95,7 @@ impl Ring {
             Op::File(op) => self.start_file_op(token, op),
             Op::Work(work) => {
                 let name = self.slots.take(token, Work::Computation);
-                self.send_job(name, Task::Work(work));
+                self.send_job(name.encode(), Task::Work(work));
                 Started::InFlight(name)
             }
         }
@@ -298,16 +298,8 @@ impl Ring {
             _ => None,
         };
         let name = self.slots.take(token, Work::File);
-        self.send_job(name, Task::File(op, fd));
+        self.send_job(name.encode(), Task::File(op, fd));
         Started::InFlight(name)
-    }
-
-    fn send_job(&self, name: Name, task: Task) {
-        self.housekeeper.send(Job {
-            shard: self.shard,
-            id: name.encode(),
-            task,
-        });
     }
 
     /// Cancels what `is_wanted` names; the operations still complete, usually as cancelled.
