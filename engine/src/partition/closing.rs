@@ -23,6 +23,8 @@ const CEILING_AHEAD_MIN: i64 = 65_536;
 const RELAXED_PENDING_BYTES_MAX: u64 = 512 * 1024;
 /// Commits whose bytes lie within one such stretch are remembered as one, by the oldest.
 const UNWRITTEN_STRETCH_BYTES: u64 = 64 * 1024;
+/// Vectors for the checksums of runs that a partition keeps for its next ones.
+const SPARE_CRCS_MAX: usize = 8;
 
 impl Partition {
     /// When the partition wants a commit: `Some(0)` at once, `Some(ns)` at that monotonic time
@@ -213,7 +215,10 @@ impl Partition {
                 .map(super::Batch::descriptor),
         );
         let run = self.runs.pop_front()?;
-        self.spare_crcs = std::mem::replace(&mut entry.placed_crcs, run.crcs);
+        let spare = std::mem::replace(&mut entry.placed_crcs, run.crcs);
+        if self.spare_crcs.len() < SPARE_CRCS_MAX {
+            self.spare_crcs.push(spare);
+        }
         Some(count)
     }
 

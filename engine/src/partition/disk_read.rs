@@ -176,7 +176,7 @@ impl Partition {
             let batches = self.take_from_memory(start, limit, bound, request, spare)?;
             return Ok(FoundBatches::Found(batches));
         }
-        self.need_more(read, at, at + HEADER_BYTES as u64)
+        self.need_more(read, at..at + HEADER_BYTES as u64, spare)
     }
 
     /// The header at a file position of the read; its end may be in memory. `None` when it is not
@@ -228,14 +228,14 @@ impl Partition {
                 }));
             }
         }
-        self.need_more(read, batch.start, batch.end)
+        self.need_more(read, batch.start..batch.end, spare)
     }
 
     fn need_more(
         &self,
         read: &DiskRead,
-        walk_from: u64,
-        needed_end: u64,
+        needed: Range<u64>,
+        spare: &mut SpareVecs,
     ) -> Result<FoundBatches, ReadError> {
         let corrupt = ReadError::Corrupt {
             offset: read.offset,
@@ -252,13 +252,14 @@ impl Partition {
         if disk_end <= read.data_end {
             return Err(corrupt);
         }
-        let needed = segment.start + needed_end.min(disk_end);
+        let needed_end = segment.start + needed.end.min(disk_end);
         let plan = self.plan_disk_read(
             number,
-            segment.start + walk_from,
+            segment.start + needed.start,
             read.offset,
-            (needed_end - walk_from) as usize,
-            Some(needed),
+            (needed.end - needed.start) as usize,
+            Some(needed_end),
+            spare,
         )?;
         match plan {
             ReadPlan::Disk(more) => Ok(FoundBatches::NeedMore(more)),

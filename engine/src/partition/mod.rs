@@ -175,7 +175,7 @@ pub struct Partition {
     durable_ceiling: i64,
 
     runs: VecDeque<Run>,
-    spare_crcs: Vec<u32>,
+    spare_crcs: Vec<Vec<u32>>,
     in_flight: Vec<InFlight>,
     next_write_id: u64,
     /// Written log positions: everything below `written_end`, and these ranges above it.

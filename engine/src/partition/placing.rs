@@ -70,7 +70,7 @@ impl Partition {
         if blocks.is_empty() {
             return None;
         }
-        let mut crcs = std::mem::take(&mut self.spare_crcs);
+        let mut crcs = self.spare_crcs.pop().unwrap_or_default();
         crcs.clear();
         self.sum_pieces(blocks.start.max(start), blocks.end, number, &mut crcs);
         Some(Run {

@@ -62,7 +62,7 @@ impl Partition {
                 Ok(ReadPlan::Ready(batches))
             }
             Found::OnDisk { segment, position } => {
-                self.plan_disk_read(segment, position, offset, request.bytes_max, None)
+                self.plan_disk_read(segment, position, offset, request.bytes_max, None, spare)
             }
         }
     }
@@ -268,6 +268,7 @@ impl Partition {
         offset: i64,
         bytes_max: usize,
         needed: Option<u64>,
+        spare: &mut SpareVecs,
     ) -> Result<ReadPlan, ReadError> {
         let segment = &self.segments[number];
         let walk_from = segment.in_file(position);
@@ -287,7 +288,7 @@ impl Partition {
         }
         let data_end = data_end.min(disk_end);
         let numbers = granule_number(first)..data_end.div_ceil(GRANULE_BYTES) as u32;
-        let mut crcs = Vec::with_capacity(numbers.len());
+        let mut crcs = spare.take_crcs();
         for granule in numbers {
             let end = (u64::from(granule) + 1) * GRANULE_BYTES;
             let is_tail = end > data_end && segment.start + data_end == self.disk_end.position;

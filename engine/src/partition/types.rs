@@ -615,9 +615,27 @@ pub struct AppendContext<'a> {
 #[derive(Debug, Default)]
 pub struct SpareVecs {
     spare: Vec<Vec<ArenaSlice>>,
+    crcs: Vec<Vec<u32>>,
 }
 
+/// Vectors of one kind kept at most.
+const SPARE_MAX: usize = 256;
+
 impl SpareVecs {
+    /// Takes an empty vector of checksums.
+    pub(super) fn take_crcs(&mut self) -> Vec<u32> {
+        self.crcs.pop().unwrap_or_default()
+    }
+
+    /// Gives the checksums of a finished read back.
+    pub fn give_read(&mut self, read: &mut DiskRead) {
+        let mut crcs = std::mem::take(&mut read.crcs);
+        crcs.clear();
+        if self.crcs.len() < SPARE_MAX && crcs.capacity() > 0 {
+            self.crcs.push(crcs);
+        }
+    }
+
     /// Takes an empty vector.
     #[must_use]
     pub fn take(&mut self) -> Vec<ArenaSlice> {
@@ -627,7 +645,7 @@ impl SpareVecs {
     /// Gives one back; what it still holds is dropped.
     pub fn give(&mut self, mut parts: Vec<ArenaSlice>) {
         parts.clear();
-        if self.spare.len() < 256 && parts.capacity() > 0 {
+        if self.spare.len() < SPARE_MAX && parts.capacity() > 0 {
             self.spare.push(parts);
         }
     }

@@ -191,6 +191,7 @@ impl Shard {
             io,
             table: &mut self.table,
             logs: &mut Logs(&mut self.partitions),
+            spare: &mut self.spare,
         };
         self.cold.start(&mut env, handle, request, plan, ticket);
         Ok(Read::Pending)
@@ -256,6 +257,7 @@ impl Shard {
             io,
             table: &mut self.table,
             logs: &mut Logs(&mut self.partitions),
+            spare: &mut self.spare,
         };
         for (handle, read) in self.queries.indexes.drain(..) {
             self.cold.load_index(&mut env, handle, read, INDEX_TICKET);
@@ -299,6 +301,7 @@ impl Shard {
             io,
             table: &mut self.table,
             logs: &mut Logs(&mut self.partitions),
+            spare: &mut self.spare,
         };
         self.cold.complete(&mut env, index, outcome);
         self.take_finished_reads();
@@ -319,6 +322,7 @@ impl Shard {
                 io,
                 table: &mut self.table,
                 logs: &mut Logs(&mut self.partitions),
+                spare: &mut self.spare,
             };
             self.cold.file_event(&mut env, event);
             self.take_finished_reads();

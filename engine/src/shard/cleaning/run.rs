@@ -258,6 +258,7 @@ impl Shard {
                     io,
                     table: &mut self.table,
                     logs: &mut Logs(&mut self.partitions),
+                    spare: &mut self.spare,
                 };
                 self.cold
                     .start(&mut env, run.handle, request, plan, Ticket::CLEANER);

@@ -121,7 +121,6 @@ pub struct ColdReads {
     vacant: Vec<u32>,
     /// Offset behind the last cold read of a partition.
     expected: FxHashMap<PartitionHandle, i64>,
-    spare: SpareVecs,
     parts: Vec<ArenaSlice>,
     done: VecDeque<ColdReadDone>,
 }
@@ -136,7 +135,6 @@ impl ColdReads {
             readers: Vec::new(),
             vacant: Vec::new(),
             expected: FxHashMap::default(),
-            spare: SpareVecs::default(),
             parts: Vec::new(),
             done: VecDeque::new(),
         }
@@ -222,11 +220,6 @@ impl ColdReads {
         self.done.pop_front()
     }
 
-    /// Takes back the vector of batches that were sent.
-    pub fn give_vector(&mut self, parts: Vec<ArenaSlice>) {
-        self.spare.give(parts);
-    }
-
     /// Forgets what is cached of a file (it is about to be released).
     pub fn forget_file(&mut self, file: crate::ids::FileId) {
         self.pieces.forget_file(file);
@@ -271,6 +264,8 @@ pub struct Env<'a, L> {
     pub table: &'a mut FileTable,
     /// The shard's partitions.
     pub logs: &'a mut L,
+    /// The shard's spare vectors: those of sent batches come back there.
+    pub spare: &'a mut SpareVecs,
 }
 
 impl ColdReads {
@@ -280,7 +275,7 @@ impl ColdReads {
             self.readers.push(None);
             u32::try_from(self.readers.len() - 1).expect("fewer readers than 2^32")
         });
-        reader.pieces.clear();
+        reader.pieces = self.pieces.take_list();
         reader.missing = self.pieces.pin(&stretch, slot, &mut reader.pieces);
         let is_there = reader.missing == 0;
         self.readers[slot as usize] = Some(reader);
@@ -320,8 +315,9 @@ impl ColdReads {
     /// Takes a reader off its slot, its pieces and their waiting lists.
     fn take(&mut self, slot: u32) -> Reader {
         let reader = self.readers[slot as usize].take();
-        let reader = reader.expect("the reader waits for its pieces");
+        let mut reader = reader.expect("the reader waits for its pieces");
         self.pieces.unpin(&reader.pieces, slot);
+        self.pieces.give_list(std::mem::take(&mut reader.pieces));
         self.vacant.push(slot);
         reader
     }
@@ -370,7 +366,7 @@ impl ColdReads {
         mut reader: Reader,
         request: ReadRequest,
     ) {
-        match env.logs.plan(reader.handle, &request, &mut self.spare) {
+        match env.logs.plan(reader.handle, &request, env.spare) {
             Ok(ReadPlan::Ready(batches)) => {
                 self.finish(reader.ticket, reader.handle, Ok(batches));
             }
@@ -396,10 +392,12 @@ impl ColdReads {
             unreachable!("records are read for a request");
         };
         let handle = reader.handle;
-        let found = env.logs.check(handle, read, parts).and_then(|()| {
-            env.logs
-                .batches(handle, read, parts, &request, &mut self.spare)
-        });
+        let found = env
+            .logs
+            .check(handle, read, parts)
+            .and_then(|()| env.logs.batches(handle, read, parts, &request, env.spare));
+        let file = read.file;
+        env.spare.give_read(read);
         match found {
             Ok(FoundBatches::PlanAgain) => self.plan_again(env, reader, request),
             Ok(FoundBatches::NeedMore(read)) => {
@@ -419,9 +417,7 @@ impl ColdReads {
                 }
             }
             Err(error) => {
-                if let Wanted::Records(read) = &reader.wanted {
-                    self.pieces.forget_file(read.file);
-                }
+                self.pieces.forget_file(file);
                 self.finish(reader.ticket, handle, Err(error));
             }
         }
@@ -437,12 +433,16 @@ impl ColdReads {
         if !self.pieces.has_room_ahead(READAHEAD_BYTES_MAX) {
             return;
         }
-        let plan = env.logs.plan(handle, request, &mut self.spare);
+        let plan = env.logs.plan(handle, request, env.spare);
         let Ok(ReadPlan::Disk(mut read)) = plan else {
             return;
         };
         read.range.end = read.range.end.min(read.range.start + READAHEAD_BYTES_MAX);
-        self.pieces.want_ahead(&stretch_of(&Wanted::Records(read)));
+        let mut wanted = Wanted::Records(read);
+        self.pieces.want_ahead(&stretch_of(&wanted));
+        if let Wanted::Records(read) = &mut wanted {
+            env.spare.give_read(read);
+        }
     }
 }
 

@@ -19,6 +19,9 @@ use std::ops::Range;
 /// Pieces begin at multiples of this.
 pub(super) const PIECE_BYTES: u64 = 256 * 1024;
 
+/// Empty lists kept at most.
+const LISTS_MAX: usize = 256;
+
 /// A stretch of a file that a reader wants.
 #[derive(Clone, Debug)]
 pub(super) struct Stretch {
@@ -83,6 +86,8 @@ pub(super) struct Pieces {
     pub(super) cached_bytes: usize,
     in_flight: usize,
     progress: VecDeque<Progress>,
+    /// Empty lists for readers and waiters to come.
+    lists: Vec<Vec<u32>>,
     pub(super) read_bytes: u64,
     pub(super) reads: u64,
 }
@@ -99,6 +104,7 @@ impl Pieces {
             cached_bytes: 0,
             in_flight: 0,
             progress: VecDeque::new(),
+            lists: Vec::new(),
             read_bytes: 0,
             reads: 0,
         }
@@ -135,6 +141,19 @@ impl Pieces {
             held.push(slot);
         }
         missing
+    }
+
+    /// An empty list.
+    pub(super) fn take_list(&mut self) -> Vec<u32> {
+        self.lists.pop().unwrap_or_default()
+    }
+
+    /// Takes a list back.
+    pub(super) fn give_list(&mut self, mut list: Vec<u32>) {
+        list.clear();
+        if self.lists.len() < LISTS_MAX && list.capacity() > 0 {
+            self.lists.push(list);
+        }
     }
 
     /// Loads `stretch` for nobody yet.
@@ -203,7 +222,7 @@ impl Pieces {
             covered_to,
             state: State::Queued,
             pins: 0,
-            waiters: Vec::new(),
+            waiters: self.take_list(),
             handle: None,
             was_interrupted: false,
             is_cached: false,
@@ -314,9 +333,10 @@ impl Pieces {
         piece.state = State::Loaded(buf.freeze());
         let file = piece.key.file;
         let is_idle = piece.pins == 0;
-        for waiter in std::mem::take(&mut piece.waiters) {
-            self.progress.push_back(Progress::Loaded(waiter));
-        }
+        let mut waiters = std::mem::take(&mut piece.waiters);
+        let loaded = waiters.drain(..).map(Progress::Loaded);
+        self.progress.extend(loaded);
+        self.give_list(waiters);
         self.in_flight -= 1;
         self.reads += 1;
         self.read_bytes += bytes;
@@ -331,9 +351,12 @@ impl Pieces {
         let piece = self.piece(slot);
         piece.state = State::Failed;
         let (key, is_idle) = (piece.key, piece.pins == 0);
-        for waiter in std::mem::take(&mut piece.waiters) {
-            self.progress.push_back(Progress::Failed(waiter, error));
-        }
+        let mut waiters = std::mem::take(&mut piece.waiters);
+        let failed = waiters
+            .drain(..)
+            .map(|waiter| Progress::Failed(waiter, error));
+        self.progress.extend(failed);
+        self.give_list(waiters);
         if self.newest.get(&key) == Some(&slot) {
             self.newest.remove(&key);
         }
@@ -392,7 +415,9 @@ impl Pieces {
         if self.newest.get(&key) == Some(&slot) {
             self.newest.remove(&key);
         }
-        self.pieces[slot as usize] = None;
+        if let Some(piece) = self.pieces[slot as usize].take() {
+            self.give_list(piece.waiters);
+        }
         self.vacant.push(slot);
     }
 

@@ -192,6 +192,7 @@ struct Fixture {
     table: FileTable,
     log: Log,
     reads: ColdReads,
+    spare: SpareVecs,
     next_ticket: u64,
 }
 
@@ -226,6 +227,7 @@ fn fixture_with(batch_bytes: &[u64], config: ColdReadConfig, arena_bytes: usize)
         table: FileTable::new(4),
         log,
         reads: ColdReads::new(config),
+        spare: SpareVecs::default(),
         next_ticket: 0,
     }
 }
@@ -256,6 +258,7 @@ impl Fixture {
             io: &mut self.io,
             table: &mut self.table,
             logs: &mut self.log,
+            spare: &mut self.spare,
         };
         self.reads
             .start(&mut env, HANDLE, request, plan.unwrap(), ticket);
@@ -269,6 +272,7 @@ impl Fixture {
             io: &mut self.io,
             table: &mut self.table,
             logs: &mut self.log,
+            spare: &mut self.spare,
         };
         for completion in done {
             let (kind, slot) = LogKind::parse(completion.token.key).unwrap();
@@ -401,6 +405,7 @@ fn bytes_of_an_earlier_generation_are_never_served() {
         io: &mut f.io,
         table: &mut f.table,
         logs: &mut f.log,
+        spare: &mut f.spare,
     };
     let plan = ReadPlan::Disk(read);
     f.reads.start(&mut env, HANDLE, request, plan, Ticket(0));

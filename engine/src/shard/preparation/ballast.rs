@@ -98,11 +98,15 @@ impl Ballast {
         if self.is_in_flight {
             return None;
         }
-        let path = self.path.clone();
         let dir = Dir::Segments;
-        let op = match self.state {
+        match self.state {
             State::Ready => return None,
             State::Spent if now_ns < self.probe_at_ns => return None,
+            _ => {}
+        }
+        let path = self.path.clone();
+        let op = match self.state {
+            State::Ready => return None,
             State::Spent => {
                 self.state = State::Probing;
                 FileOp::FreeSpace { dir }
