@@ -3,7 +3,7 @@
 
 use super::commit::JournalOp;
 use super::error::OpenError;
-use crate::io::{FileHandle, Io, IoFailure, Op, Outcome};
+use crate::io::{Class, FileHandle, Io, IoFailure, Op, Outcome};
 use crate::limits::BLOCK_BYTES;
 
 /// Reads in flight.
@@ -43,10 +43,14 @@ pub(super) fn read_file(
         }
         io.wait(&mut done).map_err(stopped)?;
         for completion in done.drain(..) {
+            // Others may still be under way for a shard that was taken apart just now.
             let JournalOp::CheckpointPiece(position) = JournalOp::parse(completion.token.key)
             else {
                 continue;
             };
+            if completion.token.class != Class::Journal {
+                continue;
+            }
             let Outcome::Read(buf, result) = completion.outcome else {
                 continue;
             };
