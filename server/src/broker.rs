@@ -5,6 +5,7 @@
 //! leaves; `park` waits. A simulation may call `turn` instead of the kernel's loop.
 
 use crate::config::BrokerSettings;
+use crate::counters::BrokerCounters;
 use crate::handlers::fetch::part::{ActivePart, FetchPart, PartItem, PartResult};
 use crate::handlers::fetch::sessions::FetchSessions;
 use crate::handlers::fetch::{FetchRequest, Watchers};
@@ -256,9 +257,15 @@ impl BrokerShard {
         self.phase
     }
 
-    /// Says what the shard did in its life.
-    pub fn log_end(&self) {
-        crate::start_lines::log_end(self.me, &self.io.counters(), &self.engine.counters());
+    /// What the shard did so far.
+    #[must_use]
+    pub fn counters(&self) -> BrokerCounters {
+        BrokerCounters {
+            shard: self.me,
+            io: self.io.counters(),
+            engine: self.engine.counters(),
+            net: self.net.counters(),
+        }
     }
 
     /// The shard's access to the world, for what the owner of the thread does there.

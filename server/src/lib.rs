@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod changes;
 pub mod config;
+pub mod counters;
 pub mod error_mapping;
 pub mod groups;
 pub mod handlers;

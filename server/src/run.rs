@@ -3,6 +3,7 @@
 
 use crate::broker::{BrokerShard, Parts, Phase, Shared};
 use crate::config::{BrokerSettings, ConfigError};
+use crate::counters::BrokerCounters;
 use crate::listener::Acceptor;
 use crate::mail::Mail;
 use crate::net::{Net, NetLimits};
@@ -21,7 +22,7 @@ use millrace_engine::shard::{JournalSetup, OpenError, Shard, ShardConfig};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 /// How shards appear to clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,10 +129,12 @@ const SEGMENT_FILES_MAX: usize = 512;
 const COMMANDS_MAX: usize = 16;
 
 /// What a broker can be told while it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Command {
     /// End cleanly.
     Stop,
+    /// Say what was done so far.
+    Count(SyncSender<BrokerCounters>),
 }
 
 /// What a shard says when it serves.
@@ -176,6 +179,24 @@ impl Running {
     #[must_use]
     pub fn relaxed_topics(&self) -> &[RelaxedTopic] {
         &self.relaxed_topics
+    }
+
+    /// What each shard did so far, in shard order. Shards that have ended are left out.
+    #[must_use]
+    pub fn counters(&self) -> Vec<BrokerCounters> {
+        let remote = self.group.remote();
+        // Has its room from the start: counting must not make a shard allocate.
+        let (to, counters) = sync_channel(remote.shards());
+        for index in 0..remote.shards() {
+            let shard = ShardId(u16::try_from(index).unwrap_or(0));
+            if remote.send(shard, Command::Count(to.clone())).is_err() {
+                log::debug!("{shard} has ended, or has too much to do to be counted");
+            }
+        }
+        drop(to);
+        let mut counters: Vec<_> = counters.iter().collect();
+        counters.sort_by_key(|counters: &BrokerCounters| counters.shard);
+        counters
     }
 
     /// Asks it to end cleanly; `join` waits for it.
@@ -511,8 +532,12 @@ impl ShardStart {
         let mut has_served = false;
         loop {
             inbox.receive(shard.io_mut(), COMMANDS_MAX, &mut commands);
-            if commands.drain(..).any(|command| command == Command::Stop) {
-                shard.stop();
+            for command in commands.drain(..) {
+                match command {
+                    Command::Stop => shard.stop(),
+                    // Whoever asked may be gone.
+                    Command::Count(to) => drop(to.send(shard.counters())),
+                }
             }
             shard.turn();
             match shard.phase() {
@@ -529,11 +554,11 @@ impl ShardStart {
             }
             shard.park();
         }
+        start_lines::log_end(&shard.counters());
         if !has_served {
             self.tell(None);
             return Err(RunError::Stopped);
         }
-        shard.log_end();
         Ok(())
     }
 

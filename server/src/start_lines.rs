@@ -1,10 +1,8 @@
 //! What a person reads when the broker starts and when it ends.
 
-use millrace_engine::ids::ShardId;
-use millrace_engine::io::IoCounters;
+use crate::counters::BrokerCounters;
 use millrace_engine::io::group::{KernelConfig, SetupReport, kernel_release};
 use millrace_engine::partition::Durability;
-use millrace_engine::shard::ShardCounters;
 use std::sync::Arc;
 
 const MIB: u64 = 1 << 20;
@@ -99,11 +97,18 @@ const fn risk(class: Durability) -> &'static str {
 }
 
 /// Logs what one shard did in its life, for operators and benchmarks.
-pub(crate) fn log_end(shard: ShardId, io: &IoCounters, engine: &ShardCounters) {
+pub(crate) fn log_end(counters: &BrokerCounters) {
+    let BrokerCounters {
+        shard,
+        io,
+        engine,
+        net,
+    } = counters;
     log::info!(
         "{shard} counters: batches {} bytes {} commits {} commit_bytes {} placed_bytes {} \
          write_back_bytes {} copied_bytes {} realigned_bytes {} checkpoints {} rolls {} \
-         cold_read_bytes {}; enters {} submitted {} writes {} written_bytes {} durable_writes {} \
+         cold_read_bytes {} copied_in_bytes {} copied_out_bytes {}; enters {} other_calls {} \
+         submitted {} writes {} written_bytes {} durable_writes {} \
          receives {} received_bytes {} sends {} sent_bytes {} doorbells {} slow_enters {}",
         engine.batches,
         engine.batch_bytes,
@@ -116,7 +121,10 @@ pub(crate) fn log_end(shard: ShardId, io: &IoCounters, engine: &ShardCounters) {
         engine.checkpoints,
         engine.rolls,
         engine.cold_read_bytes,
+        net.copied_in_bytes,
+        net.copied_out_bytes,
         io.enters,
+        io.other_calls,
         io.submitted,
         io.writes,
         io.written_bytes,

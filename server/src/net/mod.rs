@@ -13,6 +13,7 @@ pub use frame::{FRAME_BYTES_MIN, Frame, FrameBytes, FrameError, SIZE_BYTES};
 pub use receive::NextFrame;
 pub use response_queue::{Response, ResponseQueue, SlotId};
 
+use crate::counters::NetCounters;
 use connection::Connection;
 use millrace_engine::io::arena::{ArenaBuf, ArenaSlice};
 use millrace_engine::io::{Class, Completion, Io, IoFailure, Op, Outcome, SocketHandle, Token};
@@ -86,6 +87,7 @@ pub struct Net {
     large_bytes: usize,
     head_block: Option<ArenaBuf>,
     parts_pool: Vec<Vec<ArenaSlice>>,
+    counters: NetCounters,
 }
 
 impl Net {
@@ -104,12 +106,32 @@ impl Net {
             large_bytes: 0,
             head_block: None,
             parts_pool: Vec::new(),
+            counters: NetCounters {
+                copied_in_bytes: 0,
+                copied_out_bytes: 0,
+            },
         }
     }
 
     /// Waits for one connection of `listener`.
     pub fn arm_accept(&self, io: &mut Io, listener: SocketHandle) {
         io.submit(token(ACCEPT, 0, 0), Op::Accept { listener });
+    }
+
+    /// What was copied so far.
+    #[must_use]
+    pub const fn counters(&self) -> NetCounters {
+        self.counters
+    }
+
+    /// Counts received bytes that a handler copied.
+    pub const fn note_copied_in(&mut self, bytes: usize) {
+        self.counters.copied_in_bytes += bytes as u64;
+    }
+
+    /// Counts record bytes that a handler copied into a response.
+    pub const fn note_copied_out(&mut self, bytes: usize) {
+        self.counters.copied_out_bytes += bytes as u64;
     }
 
     /// Open connections.

@@ -64,11 +64,15 @@ impl TestBroker {
     }
 
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
-        self.running.as_ref().unwrap().addresses()
+        self.running().addresses()
     }
 
     pub(crate) fn relaxed_topics(&self) -> &[RelaxedTopic] {
-        self.running.as_ref().unwrap().relaxed_topics()
+        self.running().relaxed_topics()
+    }
+
+    pub(crate) fn running(&self) -> &Running {
+        self.running.as_ref().unwrap()
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -369,6 +369,7 @@ impl BrokerShard {
             for (position, place) in cuts {
                 whole.extend_from_slice(&written[from..*position]);
                 for part in &places[*place].batches.parts {
+                    self.net.note_copied_out(part.len());
                     whole.extend_from_slice(part);
                 }
                 from = *position;

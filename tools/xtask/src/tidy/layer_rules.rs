@@ -14,11 +14,12 @@ struct Layers {
 }
 
 /// What the parts of a broker shard use: each other and all below.
-const BROKER: [&str; 14] = [
+const BROKER: [&str; 15] = [
     "start_lines",
     "broker",
     "changes",
     "config",
+    "counters",
     "error_mapping",
     "groups",
     "handlers",
@@ -68,7 +69,8 @@ const LAYERS: [Layers; 2] = [
         modules: &[
             ("protocol", &[]),
             ("config", &[]),
-            ("net", &[]),
+            ("counters", &[]),
+            ("net", &["counters"]),
             ("slab", &[]),
             ("error_mapping", &[]),
             ("ticket", &["slab"]),
@@ -87,6 +89,7 @@ const LAYERS: [Layers; 2] = [
                 &[
                     "broker",
                     "config",
+                    "counters",
                     "listener",
                     "mail",
                     "net",
@@ -94,7 +97,7 @@ const LAYERS: [Layers; 2] = [
                     "topics",
                 ],
             ),
-            ("start_lines", &[]),
+            ("start_lines", &["counters"]),
         ],
     },
 ];
