@@ -4,6 +4,7 @@
 //! Layers, each using only those to its right: `engine -> shard -> journal, partition ->
 //! segment -> record_batch`, and `io` below all of them. See ARCHITECTURE.md for both paths.
 
+mod crc_join;
 pub mod engine;
 pub mod ids;
 pub mod inspect;

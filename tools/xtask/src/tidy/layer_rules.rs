@@ -35,11 +35,12 @@ const BROKER: [&str; 15] = [
 const LAYERS: [Layers; 2] = [
     Layers {
         folder: "engine/src/",
-        common: &["ids", "limits", "planted"],
+        common: &["ids", "limits", "planted", "crc_join"],
         modules: &[
             ("ids", &[]),
             ("limits", &[]),
             ("planted", &[]),
+            ("crc_join", &[]),
             ("io", &[]),
             ("record_batch", &[]),
             ("segment", &["io", "record_batch"]),
