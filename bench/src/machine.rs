@@ -6,6 +6,30 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// The calling thread's sleeps end as exactly as the kernel can make them, until this is dropped:
+/// the default slack of 50 us would count as latency on a schedule.
+#[derive(Debug)]
+pub struct ExactSleeps(());
+
+impl ExactSleeps {
+    /// From here on.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn begin() -> Result<Self> {
+        rustix::thread::set_current_timer_slack(Some(std::num::NonZeroU64::MIN))
+            .context("the timer slack cannot be set")?;
+        Ok(Self(()))
+    }
+}
+
+impl Drop for ExactSleeps {
+    fn drop(&mut self) {
+        // Refused only where it was refused before.
+        rustix::thread::set_current_timer_slack(None).ok();
+    }
+}
+
 /// Pins the calling thread to one core.
 ///
 /// # Errors

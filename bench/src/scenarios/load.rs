@@ -1,6 +1,7 @@
 //! Drives connections from one thread: as fast as a window allows, or on a fixed schedule.
 
 use crate::connection::Connection;
+use crate::machine::ExactSleeps;
 use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -69,6 +70,7 @@ impl Load<'_> {
     /// When a connection broke or the broker refused a request.
     pub fn run(mut self, mut at_measure_start: impl FnMut()) -> Result<LoadResult> {
         ensure!(!self.connections.is_empty(), "a load needs a connection");
+        let _exact = ExactSleeps::begin()?;
         let mut latency = Histogram::new_with_bounds(1_000, 120_000_000_000, 3)?;
         let begin = Instant::now();
         let rate = if let Pace::Rate(rate) = self.pace {
