@@ -720,6 +720,7 @@ impl LargeFramePlanner for Planner<'_> {
                 prefix_bytes: records.start,
                 batch_bytes: records.len(),
                 remainder: self.engine.append_remainder(place.handle),
+                log: place.handle.0,
             },
             _ => LargePlan::Whole,
         }

@@ -10,6 +10,7 @@ use crate::request::RequestHead;
 use crate::topics::catalog::{Catalog, Node};
 use crate::topics::controller::{Change, Job, JobReply};
 use millrace_engine::ids::{PartitionHandle, Ticket, TopicId};
+use millrace_engine::io::arena::ArenaBuf;
 use millrace_engine::io::op::DetachedSocket;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -61,6 +62,15 @@ pub enum Mail {
     Stop,
 }
 
+/// A batch on its way to its log.
+#[derive(Debug)]
+pub enum HopBytes {
+    /// Shared with the request it came in.
+    Shared(FrameBytes),
+    /// In memory of its own, waiting for room on its own shard; there until it is appended.
+    Slab(Option<ArenaBuf>),
+}
+
 /// What a shard found when it started.
 #[derive(Debug)]
 pub struct Hello {
@@ -100,7 +110,7 @@ pub struct HopProduce {
     /// Which partition.
     pub handle: PartitionHandle,
     /// One checked batch.
-    pub bytes: FrameBytes,
+    pub bytes: HopBytes,
     /// Answer when it is acknowledged; otherwise as soon as it is appended.
     pub is_acked: bool,
 }

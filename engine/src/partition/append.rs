@@ -43,6 +43,10 @@ impl Rate {
         self.window_bytes = self.window_bytes.saturating_add(bytes);
     }
 
+    pub(super) const fn bytes_per_second(&self) -> u64 {
+        self.bytes_per_second
+    }
+
     fn ahead_bytes(&self) -> u64 {
         self.bytes_per_second
             .max(self.window_bytes)
@@ -128,7 +132,7 @@ impl Partition {
     /// there is disk space, and that no roll is needed.
     ///
     /// # Errors
-    /// Nothing was added; a slab is dropped.
+    /// Nothing was added; a slab stays where it was.
     pub fn append(
         &mut self,
         context: &mut AppendContext<'_>,

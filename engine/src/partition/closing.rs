@@ -456,7 +456,7 @@ impl Partition {
 }
 
 impl super::Run {
-    const fn is_written(&self) -> bool {
+    pub(super) const fn is_written(&self) -> bool {
         self.writes_in_flight == 0 && self.planned_to == self.blocks.end
     }
 

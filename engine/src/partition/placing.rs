@@ -16,6 +16,10 @@ use crate::segment::granules::{granule_end, granule_start};
 
 /// Batches of a run at most: each needs a descriptor in the commit's table.
 const RUN_BATCHES_MAX: usize = 512;
+/// Each run on its way makes the next one wait for four times the bytes, up to this many.
+const RUNS_COUNTED_MAX: usize = 2;
+/// Rate of a log from which it is placed as if the device were busy: it soon will be.
+const FAST_BYTES_PER_SECOND: u64 = 32 << 20;
 
 impl Partition {
     /// The next placed write, if the rule asks for one and prepared space allows it. Call until
@@ -61,7 +65,8 @@ impl Partition {
         }
         let pending = self.appended.position.min(segment.end) - start;
         let is_forced = end - start > rule.inline_bytes_max;
-        let is_worth_it = pending >= rule.bytes_min && end - start >= rule.bytes_min / 2;
+        let wanted = self.run_bytes_wanted(rule);
+        let is_worth_it = pending >= wanted && end - start >= wanted / 2;
         let is_prepared = segment.in_file(end).next_multiple_of(BLOCK_BYTES) <= segment.prepared;
         if !(is_forced || is_worth_it) || !is_prepared {
             return None;
@@ -82,6 +87,19 @@ impl Partition {
             writes_in_flight: 0,
             crcs,
         })
+    }
+
+    /// Pending bytes that are worth a run. A log that is written fast need not find the device
+    /// busy, and the more of its runs are on their way, the longer the next one may grow.
+    fn run_bytes_wanted(&self, rule: &PlacingRule) -> u64 {
+        let least = if self.rate.bytes_per_second() >= FAST_BYTES_PER_SECOND {
+            rule.bytes_min_busy
+        } else {
+            rule.bytes_min
+        };
+        let on_their_way = self.runs.iter().filter(|run| !run.is_written());
+        let waiting = on_their_way.count().min(RUNS_COUNTED_MAX);
+        (least << (2 * waiting)).min(rule.bytes_max).max(least)
     }
 
     /// Whole blocks of `[start, end)`, from the start of its first block on if that block was not

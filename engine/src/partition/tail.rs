@@ -131,27 +131,30 @@ impl Tail {
         &mut self,
         arena: &mut Arena,
         position: u64,
-        mut slab: ArenaBuf,
+        slab: &mut Option<ArenaBuf>,
         patch: Patch,
         now_ns: u64,
     ) -> Result<Copied, NoMemory> {
-        let length = slab.len();
+        let Some(batch) = slab else {
+            return Err(NoMemory(0));
+        };
+        let length = batch.len();
         let remainder = Self::remainder(position);
         let head = if remainder == 0 || !self.is_chunk_at(position) {
             0
         } else {
             BLOCK - remainder
         };
-        let fits = slab.address() % BLOCK == remainder;
+        let fits = batch.address() % BLOCK == remainder;
         let tail = Self::remainder(position + length as u64);
         if !fits || head + tail + BLOCK > length {
-            let mut copied = self.append_copy(arena, position, &slab, patch, now_ns)?;
+            let mut copied = self.append_copy(arena, position, batch, patch, now_ns)?;
+            *slab = None;
             if !fits {
                 copied.realigned = copied.bytes;
             }
             return Ok(copied);
         }
-        patch.apply(&mut slab, length);
         // Head and tail are not neighbours, but both end or begin at a block boundary: the same
         // chunk takes them one behind the other.
         if head + tail > 0 {
@@ -162,6 +165,10 @@ impl Tail {
             };
             self.reserve(arena, from, head + tail, now_ns)?;
         }
+        let Some(mut slab) = slab.take() else {
+            return Err(NoMemory(0));
+        };
+        patch.apply(&mut slab, length);
         let at = self.write(position, &slab[..head]);
         self.freeze(at);
         let tail_position = position + (length - tail) as u64;
@@ -491,7 +498,7 @@ mod tests {
                 let mut slab = arena.alloc(bytes.len() + BLOCK).unwrap();
                 slab.skip(Tail::remainder(position));
                 slab.extend_from_slice(&bytes);
-                tail.append_slab(&mut arena, position, slab, PATCH, 0)
+                tail.append_slab(&mut arena, position, &mut Some(slab), PATCH, 0)
                     .unwrap()
             };
             assert_eq!(copied.realigned, 0);
@@ -518,6 +525,7 @@ mod tests {
         let mut slab = arena.alloc(bytes.len() + BLOCK).unwrap();
         slab.skip(100);
         slab.extend_from_slice(&bytes);
+        let slab = &mut Some(slab);
         let copied = tail.append_slab(&mut arena, 4096, slab, PATCH, 0).unwrap();
         assert_eq!(copied.realigned, 50_000);
         assert_congruent(&tail);

@@ -109,8 +109,8 @@ pub enum BatchBytes<'a> {
     Copy(&'a [u8]),
     /// Received into a buffer of its own whose address has the remainder modulo 4096 that
     /// `append_remainder` gave: becomes part of the tail without a copy (its first and last
-    /// partial blocks apart).
-    Slab(ArenaBuf),
+    /// partial blocks apart). It is there before the append and taken by one that succeeds.
+    Slab(&'a mut Option<ArenaBuf>),
 }
 
 /// A finished append.
@@ -657,6 +657,8 @@ pub struct PlacingRule {
     /// Pending bytes from which a run is placed at once (`placed_bytes_min` when the device is
     /// busy or the journal more than half full, else 512 KiB).
     pub bytes_min: u64,
+    /// What `bytes_min` is when the device is busy.
+    pub bytes_min_busy: u64,
     /// Coalesced bytes of a run at most; a single larger batch is a run of its own.
     pub bytes_max: u64,
     /// A batch larger than this cannot go inline and is placed whatever `bytes_min` says.

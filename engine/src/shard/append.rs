@@ -32,7 +32,7 @@ impl Shard {
     /// unless `is_acked` says it is given.
     ///
     /// # Errors
-    /// See [`AppendError`]; nothing was added.
+    /// See [`AppendError`]; nothing was added, and a slab stays where it was.
     pub fn append(
         &mut self,
         io: &mut Io,
@@ -49,7 +49,7 @@ impl Shard {
             .ok_or(AppendError::UnknownPartition)?;
         let view: &[u8] = match &bytes {
             BatchBytes::Copy(bytes) => bytes,
-            BatchBytes::Slab(slab) => slab,
+            BatchBytes::Slab(slab) => slab.as_deref().unwrap_or_default(),
         };
         let batch_bytes = view.len();
         // Only a caller that did not check its batch can fail here.

@@ -115,6 +115,7 @@ impl Shard {
         };
         PlacingRule {
             bytes_min: bytes_min.min(inline_bytes_max),
+            bytes_min_busy: self.config.placed_bytes_min.min(inline_bytes_max),
             bytes_max: WRITE_BYTES_MAX,
             inline_bytes_max,
         }

@@ -10,7 +10,7 @@ use crate::config::{TimestampType, TopicSettings};
 use crate::error_mapping::{append_error, batch_error, explanation};
 use crate::groups::offsets_topic::is_internal;
 use crate::handlers::validation::{RecordRules, Validation};
-use crate::mail::{HopProduce, Mail, Produced};
+use crate::mail::{HopBytes, HopProduce, Mail, Produced};
 use crate::net::{Frame, FrameBytes, Response};
 use crate::protocol::produce::{
     Piece, ProduceCursor, ProduceResponseWriter, ProducedPartition, Start, Step,
@@ -253,7 +253,7 @@ impl BrokerShard {
         let hop = HopProduce {
             ticket: wanted,
             handle: place.handle,
-            bytes: frame.slice_of(records),
+            bytes: HopBytes::Shared(frame.slice_of(records)),
             is_acked: start.acks != 0,
         };
         if let Some(request) = self.produces.get_mut(key) {
@@ -287,23 +287,29 @@ impl BrokerShard {
             Ok(false) => {}
         }
         let wanted = ticket(Waiting::Produce, key, item);
-        if place.shard == self.me && self.stalled_hops.is_empty() {
-            let bytes = BatchBytes::Slab(batch);
+        let is_own = place.shard == self.me;
+        let mut slab = Some(batch);
+        if is_own && self.stalled_hops.is_empty() {
+            let bytes = BatchBytes::Slab(&mut slab);
             let own = if start.acks == 0 {
                 Ticket::NONE
             } else {
                 wanted
             };
             match self.engine.append(&mut self.io, place.handle, bytes, own) {
-                Ok(appended) => self.produce_appended(key, item, place.handle, appended),
-                Err(error) => self.produce_failed(key, item, append_error(error)),
+                Ok(appended) => return self.produce_appended(key, item, place.handle, appended),
+                Err(AppendError::NoMemory { .. }) => {}
+                Err(error) => return self.produce_failed(key, item, append_error(error)),
             }
-            return;
         }
+        let bytes = match slab {
+            Some(batch) if !is_own => HopBytes::Shared(FrameBytes::Arena(batch.freeze())),
+            slab => HopBytes::Slab(slab),
+        };
         let hop = HopProduce {
             ticket: wanted,
             handle: place.handle,
-            bytes: FrameBytes::Arena(batch.freeze()),
+            bytes,
             is_acked: start.acks != 0,
         };
         if let Some(request) = self.produces.get_mut(key) {
@@ -494,7 +500,7 @@ impl BrokerShard {
     }
 
     /// Gives the hop back when there is no memory for it.
-    fn append_hop(&mut self, from: ShardId, hop: HopProduce) -> Option<HopProduce> {
+    fn append_hop(&mut self, from: ShardId, mut hop: HopProduce) -> Option<HopProduce> {
         let waiting = Hop {
             from,
             ticket: hop.ticket,
@@ -508,7 +514,10 @@ impl BrokerShard {
             return Some(hop);
         };
         let wanted = ticket(Waiting::Hop, key, 0);
-        let bytes = BatchBytes::Copy(&hop.bytes);
+        let bytes = match &mut hop.bytes {
+            HopBytes::Shared(bytes) => BatchBytes::Copy(bytes),
+            HopBytes::Slab(slab) => BatchBytes::Slab(slab),
+        };
         let appended = match self.engine.append(&mut self.io, hop.handle, bytes, wanted) {
             Ok(appended) => appended,
             Err(AppendError::NoMemory { .. }) => {

@@ -7,7 +7,7 @@
 
 use crate::broker::BrokerShard;
 use crate::config::{TimestampType, TopicSettings};
-use crate::mail::{HopProduce, Mail};
+use crate::mail::{HopBytes, HopProduce, Mail};
 use crate::net::FrameBytes;
 use crate::protocol::ErrorCode;
 use crate::slab::SlabKey;
@@ -194,7 +194,7 @@ impl BrokerShard {
         let hop = HopProduce {
             ticket: ticket(Waiting::Produce, key, item),
             handle: validation.place.handle,
-            bytes: validation.bytes,
+            bytes: HopBytes::Shared(validation.bytes),
             is_acked: validation.is_acked,
         };
         if validation.place.shard == self.me {

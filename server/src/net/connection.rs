@@ -4,7 +4,7 @@
 //! cut from. A frame of which much is outstanding gets memory of its own, a Produce batch at the
 //! alignment at which its partition will append it. Backpressure is a receive that is not armed.
 
-use super::frame::FrameBytes;
+use super::frame::{Frame, FrameBytes};
 use super::response_queue::ResponseQueue;
 use millrace_engine::io::SocketHandle;
 use millrace_engine::io::arena::{ArenaBuf, ArenaSlice};
@@ -24,11 +24,20 @@ pub(super) enum Large {
     Split {
         prefix: ArenaSlice,
         batch_bytes: usize,
+        log: u64,
     },
     /// The whole frame in one block; the receive owns it.
     Block,
     /// Larger than any block: pieces are received into blocks and gathered here.
     Heap { gathered: Vec<u8>, total: usize },
+}
+
+/// A frame that was received into memory of its own.
+#[derive(Debug)]
+pub(super) struct Complete {
+    pub(super) frame: Frame,
+    /// The log and bytes of its batch, counted as on its way until the frame is handled.
+    pub(super) batch: Option<(u64, usize)>,
 }
 
 /// State of one connection.
@@ -43,9 +52,12 @@ pub(super) struct Connection {
     pub(super) spare: Option<ArenaBuf>,
     pub(super) large: Option<Large>,
     /// A frame that came complete and waits to be handled.
-    pub(super) complete: Option<super::Frame>,
+    pub(super) complete: Option<Complete>,
     /// Bytes of the wanted block, doubled while receives fill it; 0: slots suffice.
     pub(super) block_bytes: usize,
+    /// What came before the batch of the last frame that was split; 0: it was not. The next
+    /// receive ends there, so that no byte of the next batch has to be moved.
+    pub(super) prefix_bytes: usize,
     pub(super) last_active_ns: u64,
     pub(super) is_receiving: bool,
     /// The receive in flight owns a block although nothing may ever come.
@@ -69,6 +81,7 @@ impl Connection {
             large: None,
             complete: None,
             block_bytes: 0,
+            prefix_bytes: 0,
             last_active_ns: now_ns,
             is_receiving: false,
             is_block_lent: false,
@@ -111,6 +124,20 @@ impl Connection {
         Some(front)
     }
 
+    /// The batch that is on its way to a log or waits to be handled: its log and bytes.
+    pub(super) fn batch_on_the_way(&self) -> Option<(u64, usize)> {
+        match (&self.large, &self.complete) {
+            (
+                Some(Large::Split {
+                    batch_bytes, log, ..
+                }),
+                _,
+            ) => Some((*log, *batch_bytes)),
+            (_, Some(complete)) => complete.batch,
+            _ => None,
+        }
+    }
+
     /// Whether nothing is owed to the peer.
     pub(super) fn is_settled(&self) -> bool {
         self.responses.waiting() == 0 && self.responses.outgoing_bytes() == 0 && !self.is_sending
@@ -130,8 +157,11 @@ pub enum LargePlan {
         prefix_bytes: usize,
         /// Bytes of the batch.
         batch_bytes: usize,
-        /// Remainder modulo 4096 that the batch's address should have.
+        /// Remainder modulo 4096 that the batch's address should have if no other batch on its
+        /// way to the same log comes before it.
         remainder: usize,
+        /// Which log it is for.
+        log: u64,
     },
 }
 

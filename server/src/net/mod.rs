@@ -5,6 +5,7 @@
 
 mod connection;
 mod frame;
+mod on_the_way;
 mod receive;
 mod response_queue;
 
@@ -17,6 +18,7 @@ use crate::counters::NetCounters;
 use connection::Connection;
 use millrace_engine::io::arena::{ArenaBuf, ArenaSlice};
 use millrace_engine::io::{Class, Completion, Io, IoFailure, Op, Outcome, SocketHandle, Token};
+use on_the_way::OnTheWay;
 use std::net::{IpAddr, SocketAddr};
 
 /// Bounds of the network side of a shard.
@@ -85,6 +87,7 @@ pub struct Net {
     starved: Vec<ConnectionKey>,
     closed: Vec<IpAddr>,
     large_bytes: usize,
+    on_the_way: OnTheWay,
     head_block: Option<ArenaBuf>,
     parts_pool: Vec<Vec<ArenaSlice>>,
     counters: NetCounters,
@@ -93,7 +96,7 @@ pub struct Net {
 impl Net {
     /// No connections yet.
     #[must_use]
-    pub const fn new(limits: NetLimits) -> Self {
+    pub fn new(limits: NetLimits) -> Self {
         Self {
             limits,
             entries: Vec::new(),
@@ -104,6 +107,7 @@ impl Net {
             starved: Vec::new(),
             closed: Vec::new(),
             large_bytes: 0,
+            on_the_way: OnTheWay::default(),
             head_block: None,
             parts_pool: Vec::new(),
             counters: NetCounters {
@@ -175,6 +179,9 @@ impl Net {
         self.free.push(key.index);
         self.open -= 1;
         self.large_bytes -= receive::large_bytes(&connection);
+        if let Some((log, bytes)) = connection.batch_on_the_way() {
+            self.on_the_way.end(log, bytes);
+        }
         self.closed.push(connection.peer);
         io.close_socket(connection.socket);
     }

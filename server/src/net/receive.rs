@@ -1,6 +1,6 @@
 //! The receiving half of a connection: where the next bytes go, and cutting frames from them.
 
-use super::connection::{Connection, ConnectionKey, Large, LargeFramePlanner, LargePlan};
+use super::connection::{Complete, Connection, ConnectionKey, Large, LargeFramePlanner, LargePlan};
 use super::frame::{Frame, FrameBytes, FrameError, SIZE_BYTES, frame_size};
 use super::{Net, RECEIVE, token};
 use millrace_engine::io::arena::{ARENA_BLOCK_MAX, ArenaBuf};
@@ -62,8 +62,11 @@ impl Net {
             // A response that leaves looks at the connection again.
             return NextFrame::Wait;
         }
-        if let Some(frame) = connection.complete.take() {
-            return NextFrame::Frame(frame);
+        if let Some(complete) = connection.complete.take() {
+            if let Some((log, bytes)) = complete.batch {
+                self.on_the_way.end(log, bytes);
+            }
+            return NextFrame::Frame(complete.frame);
         }
         if connection.is_receiving {
             return NextFrame::Wait;
@@ -78,6 +81,7 @@ impl Net {
             if here >= total
                 && let Some(frame) = connection.cut(total)
             {
+                connection.prefix_bytes = 0;
                 let bytes = FrameBytes::Arena(frame.into_part(SIZE_BYTES..total));
                 return NextFrame::Frame(Frame::Whole(bytes));
             }
@@ -110,22 +114,30 @@ impl Net {
             0 => usize::MAX,
             used => self.limits.large_bytes_max.saturating_sub(used),
         };
+        let before = match plan {
+            LargePlan::Split { log, .. } => self.on_the_way.bytes(log),
+            LargePlan::NeedMore | LargePlan::Whole => 0,
+        };
         let Some(connection) = self.get(key) else {
             return;
         };
+        connection.prefix_bytes = 0;
         let received = connection.pending_bytes().len().saturating_sub(SIZE_BYTES);
         let begun = match plan {
             LargePlan::Split {
                 prefix_bytes,
                 batch_bytes,
                 remainder,
-            } if is_splittable(received, size, prefix_bytes, batch_bytes) => begin_split(
-                io,
-                connection,
-                room,
-                size,
-                (prefix_bytes, batch_bytes, remainder),
-            ),
+                log,
+            } if is_splittable(received, size, prefix_bytes, batch_bytes) => {
+                let split = Split {
+                    prefix_bytes,
+                    batch_bytes,
+                    remainder: (remainder + before) % BLOCK,
+                    log,
+                };
+                begin_split(io, connection, room, size, split)
+            }
             _ if size <= ARENA_BLOCK_MAX => begin_block(io, connection, room, size),
             _ => begin_heap(io, connection, room, size),
         };
@@ -134,9 +146,13 @@ impl Net {
             return;
         };
         let (socket, large) = (connection.socket, large_bytes(connection));
+        let batch = connection.batch_on_the_way();
         connection.is_receiving = true;
         connection.spare = None;
         self.large_bytes += large;
+        if let Some((log, bytes)) = batch {
+            self.on_the_way.begin(log, bytes);
+        }
         submit_receive(
             io,
             key,
@@ -171,13 +187,31 @@ impl Net {
             return;
         }
         let socket = connection.socket;
+        if here == 0 && connection.prefix_bytes > 0 {
+            let wanted = SIZE_BYTES + connection.prefix_bytes;
+            let Some(mut buf) = Self::block(io, wanted) else {
+                self.starve(key);
+                return;
+            };
+            buf.limit_spare(wanted);
+            connection.is_receiving = true;
+            connection.is_block_lent = true;
+            submit_receive(io, key, socket, ReceiveInto::Buffer { buf, fill: false });
+            return;
+        }
         if here == 0 && connection.block_bytes == 0 {
             connection.spare = None;
             connection.is_receiving = true;
             submit_receive(io, key, socket, ReceiveInto::Slot);
             return;
         }
-        let needed = needed.max(SPARE_MIN);
+        // Of a large frame only so much that it can be told what it is; it may fit no block.
+        let is_large = needed >= OUTSTANDING_LARGE;
+        let needed = if is_large {
+            SLOT_BYTES
+        } else {
+            needed.max(SPARE_MIN)
+        };
         let spare = connection
             .spare
             .take()
@@ -185,9 +219,13 @@ impl Net {
         let buf = match spare {
             Some(spare) => spare,
             None => {
-                let bytes = (here + needed)
-                    .max(connection.block_bytes)
-                    .max(BLOCK_BYTES_MIN);
+                let bytes = if is_large {
+                    here + needed
+                } else {
+                    (here + needed)
+                        .max(connection.block_bytes)
+                        .max(BLOCK_BYTES_MIN)
+                };
                 let Some(mut block) = Self::block(io, bytes) else {
                     self.starve(key);
                     return;
@@ -220,6 +258,7 @@ impl Net {
             Err(IoFailure::NoSlot) => self.starve(key),
             Err(IoFailure::Cancelled) if was_lent => {
                 connection.block_bytes = 0;
+                connection.prefix_bytes = 0;
                 connection.spare = None;
                 self.arm_receive(io, key);
             }
@@ -242,7 +281,9 @@ impl Net {
                 let room = buf.spare() + added as usize;
                 let is_alone = connection.pending.is_none() && buf.len() == added as usize;
                 connection.received(buf.split_frozen());
-                if added as usize == room {
+                // A receive that was to end with a frame's prefix says nothing about blocks.
+                let is_filled = added as usize == room && connection.prefix_bytes == 0;
+                if is_filled {
                     let doubled = connection.block_bytes.max(BLOCK_BYTES_MIN) * 2;
                     connection.block_bytes = doubled.min(BLOCK_BYTES_MAX);
                 } else if is_alone && added as usize <= SLOT_BYTES {
@@ -285,12 +326,14 @@ impl Net {
             return;
         }
         let released = large_bytes(connection);
-        let complete = match connection.large.take() {
+        let batch = connection.batch_on_the_way();
+        let frame = match connection.large.take() {
             None => return,
             Some(Large::Block) => Frame::Whole(FrameBytes::Arena(buf.freeze())),
             Some(Large::Split {
                 prefix,
                 batch_bytes,
+                ..
             }) => Frame::Split {
                 prefix,
                 batch: buf.split_to(batch_bytes),
@@ -324,7 +367,7 @@ impl Net {
                 Frame::Whole(super::connection::heap_frame(gathered))
             }
         };
-        connection.complete = Some(complete);
+        connection.complete = Some(Complete { frame, batch });
         self.large_bytes -= released;
         self.want_ready(key);
     }
@@ -338,15 +381,28 @@ fn is_splittable(received: usize, size: usize, prefix_bytes: usize, batch_bytes:
         && BLOCK + size - prefix_bytes <= ARENA_BLOCK_MAX
 }
 
-/// `place` is the bytes before the batch, its bytes, and the remainder its address should have.
+/// A frame to be received in two pieces.
+struct Split {
+    prefix_bytes: usize,
+    batch_bytes: usize,
+    /// Of the batch's address modulo a block.
+    remainder: usize,
+    log: u64,
+}
+
 fn begin_split(
     io: &mut Io,
     connection: &mut Connection,
     room: usize,
     size: usize,
-    place: (usize, usize, usize),
+    split: Split,
 ) -> Option<ArenaBuf> {
-    let (prefix_bytes, batch_bytes, remainder) = place;
+    let Split {
+        prefix_bytes,
+        batch_bytes,
+        remainder,
+        log,
+    } = split;
     let outstanding = size - prefix_bytes;
     if room < outstanding {
         return None;
@@ -359,7 +415,9 @@ fn begin_split(
     connection.large = Some(Large::Split {
         prefix: here.into_part(SIZE_BYTES..SIZE_BYTES + prefix_bytes),
         batch_bytes,
+        log,
     });
+    connection.prefix_bytes = prefix_bytes;
     Some(buf)
 }
 

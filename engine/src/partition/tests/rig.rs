@@ -230,13 +230,15 @@ impl Rig {
             copied_bytes: 0,
             realigned_bytes: 0,
         };
+        let mut slab;
         let bytes = if as_slab {
             self.counts.slabs += 1;
-            let mut slab = context.arena.alloc(batch.len() + 4096).unwrap();
+            let mut buf = context.arena.alloc(batch.len() + 4096).unwrap();
             let stray = if self.random.one_in(8) { 64 } else { 0 };
-            slab.skip((self.partition.append_remainder() + stray) % 4096);
-            slab.extend_from_slice(batch);
-            BatchBytes::Slab(slab)
+            buf.skip((self.partition.append_remainder() + stray) % 4096);
+            buf.extend_from_slice(batch);
+            slab = Some(buf);
+            BatchBytes::Slab(&mut slab)
         } else {
             BatchBytes::Copy(batch)
         };
@@ -328,6 +330,7 @@ impl Rig {
     pub(super) fn plan_placed(&mut self, bytes_min: u64) {
         let rule = PlacingRule {
             bytes_min,
+            bytes_min_busy: bytes_min,
             bytes_max: 1 << 20,
             inline_bytes_max: 300_000,
         };

@@ -164,7 +164,6 @@ planted_bugs_are_caught! {
     notices_a_placed_write_that_covers_a_shared_block: PlacedEndRoundedUp,
     notices_a_missing_tail_image: TailImageOmitted,
     notices_write_back_that_is_not_durable: WriteBackNotDurable,
-    notices_journal_files_recycled_too_early: RecycleAfterFirstCopy,
     notices_batches_readable_before_they_are_durable: HighWatermarkAtAppend,
     notices_a_swap_before_its_files_are_durable: SwapBeforeDurable,
 }

@@ -372,16 +372,16 @@ impl Run {
             .offsets(handle)
             .map_or(-1, |offsets| offsets.leader_epoch);
         let remainder = node.shard.append_remainder(handle);
-        let slab = match use_slab {
+        let mut slab = match use_slab {
             true => node.io.arena().alloc(remainder + bytes.len()),
             false => None,
         };
+        if let Some(slab) = &mut slab {
+            slab.skip(remainder);
+            slab.extend_from_slice(bytes);
+        }
         let batch = match slab {
-            Some(mut slab) => {
-                slab.skip(remainder);
-                slab.extend_from_slice(bytes);
-                BatchBytes::Slab(slab)
-            }
+            Some(_) => BatchBytes::Slab(&mut slab),
             None => BatchBytes::Copy(bytes),
         };
         let appended = node.shard.append(&mut node.io, handle, batch, ticket);
