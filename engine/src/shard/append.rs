@@ -129,6 +129,7 @@ impl Shard {
         slot.partition.roll(segment, self.now.wall_ms);
         self.counters.rolls += 1;
         self.lists.touch(&mut self.partitions, number);
+        self.retain(number);
     }
 
     /// Carries a partition's unprepared and unwritten bytes over into the shard's sums.

@@ -238,6 +238,24 @@ impl Shard {
         });
     }
 
+    /// Retention by time and size of one partition. Also when it rolls, so that a fast log does
+    /// not outgrow its bound between two looks, and finds its old files to write into.
+    pub(super) fn retain(&mut self, number: u32) {
+        let Some(slot) = self.partitions.at_mut(number) else {
+            return;
+        };
+        if slot.is_deleted {
+            return;
+        }
+        let Some(offset) = slot.partition.apply_retention(self.now.wall_ms) else {
+            return;
+        };
+        // Retention proposes offsets at or below the high watermark only.
+        let moved = slot.partition.advance_log_start(offset, Ticket::NONE);
+        debug_assert!(moved.is_ok(), "retention went above the high watermark");
+        self.lists.touch(&mut self.partitions, number);
+    }
+
     /// Retention, a few partitions per turn once its time came.
     pub(super) fn apply_retention(&mut self) {
         if self.life != Life::Running {
@@ -252,24 +270,13 @@ impl Shard {
             .partitions
             .slot_count()
             .min(start.saturating_add(RETENTION_PER_TURN));
-        let wall_ms = self.now.wall_ms;
         let producers_each = self.config.producers_max / self.partitions.len().max(1);
         for number in start..end {
-            let Some(slot) = self.partitions.at_mut(number) else {
-                continue;
-            };
-            if slot.is_deleted {
-                continue;
+            if let Some(slot) = self.partitions.at_mut(number) {
+                slot.partition
+                    .expire_producers(self.now.wall_ms, producers_each.max(1000));
             }
-            slot.partition
-                .expire_producers(wall_ms, producers_each.max(1000));
-            let Some(offset) = slot.partition.apply_retention(wall_ms) else {
-                continue;
-            };
-            // Retention proposes offsets at or below the high watermark only.
-            let moved = slot.partition.advance_log_start(offset, Ticket::NONE);
-            debug_assert!(moved.is_ok(), "retention went above the high watermark");
-            self.lists.touch(&mut self.partitions, number);
+            self.retain(number);
         }
         if end < self.partitions.slot_count() {
             self.retention_cursor = Some(end);
