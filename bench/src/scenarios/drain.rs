@@ -70,6 +70,8 @@ pub fn run(setting: &Setting, load: &LoadArgs, report: &mut Report) -> Result<()
 /// Reads round and round on a thread of its own; gives bytes a second.
 fn drain_until(mut fetcher: Fetcher, stopped: Arc<AtomicBool>) -> JoinHandle<Result<f64>> {
     std::thread::spawn(move || {
+        // It shares its core with the client whose latency counts.
+        rustix::process::nice(10)?;
         let (mut bytes, mut seconds) = (0, 0.0);
         while !stopped.load(Ordering::Relaxed) {
             let (read, took) = fetcher.drain(64 << 20)?;

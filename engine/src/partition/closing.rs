@@ -413,6 +413,7 @@ impl Partition {
             range: first..first + BLOCK_BYTES,
             offset: self.closed.offset,
             data_end: segment.in_file(end),
+            file_end: segment.in_file(end),
             needed_end: segment.in_file(end),
             walk_from: segment.in_file(end),
             crcs: vec![self.tail_block_crc],

@@ -310,6 +310,7 @@ impl Partition {
             range: first..block_end(data_end),
             offset,
             data_end,
+            file_end: disk_end,
             needed_end: needed_end.min(data_end),
             walk_from,
             crcs,

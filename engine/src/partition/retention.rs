@@ -117,6 +117,15 @@ impl Partition {
     /// Whole sealed segments below the high watermark only. Seals an expired active segment first
     /// (hence `&mut`), as Kafka rolls it.
     pub fn apply_retention(&mut self, wall_ms: i64) -> Option<i64> {
+        self.retained_from(Some(wall_ms))
+    }
+
+    /// The same for retention by size alone.
+    pub fn apply_size_retention(&mut self) -> Option<i64> {
+        self.retained_from(None)
+    }
+
+    fn retained_from(&mut self, wall_ms: Option<i64>) -> Option<i64> {
         let config = &self.spec.config;
         let (retention_ms, retention_bytes) = (config.retention_ms, config.retention_bytes);
         let readable = self.high_watermark.offset.min(self.resolved.offset);
@@ -126,8 +135,10 @@ impl Partition {
             Err(_) => 0,
         };
         for segment in &mut self.segments {
-            let age_ms = wall_ms.saturating_sub(segment.retention_timestamp());
-            let is_expired = retention_ms >= 0 && age_ms > retention_ms;
+            let is_expired = wall_ms.is_some_and(|wall_ms| {
+                let age_ms = wall_ms.saturating_sub(segment.retention_timestamp());
+                retention_ms >= 0 && age_ms > retention_ms
+            });
             let bytes = segment.record_bytes();
             let is_excess = segment.is_sealed && bytes <= excess && excess > 0;
             if !(is_expired || is_excess) || segment.end_offset > readable || bytes == 0 {

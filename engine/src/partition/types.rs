@@ -280,6 +280,8 @@ pub struct DiskRead {
     pub offset: i64,
     /// End of the file's records within `range` (not behind `range.end`, not aligned).
     pub data_end: u64,
+    /// End of the file's records that are on disk: a later read may go up to here.
+    pub file_end: u64,
     /// Damage before this position is an error; damage behind it only makes the read shorter.
     pub needed_end: u64,
     /// Position in the file of a batch at or before the wanted one.

@@ -129,7 +129,7 @@ impl Shard {
         slot.partition.roll(segment, self.now.wall_ms);
         self.counters.rolls += 1;
         self.lists.touch(&mut self.partitions, number);
-        self.retain(number);
+        self.retain_by_size(number);
     }
 
     /// Carries a partition's unprepared and unwritten bytes over into the shard's sums.

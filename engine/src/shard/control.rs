@@ -238,16 +238,20 @@ impl Shard {
         });
     }
 
-    /// Retention by time and size of one partition. Also when it rolls, so that a fast log does
-    /// not outgrow its bound between two looks, and finds its old files to write into.
-    pub(super) fn retain(&mut self, number: u32) {
+    /// Retention by size of a partition that rolls, so that a fast log does not outgrow its bound
+    /// between two looks, and finds its old files to write into.
+    pub(super) fn retain_by_size(&mut self, number: u32) {
+        self.retain(number, Partition::apply_size_retention);
+    }
+
+    fn retain(&mut self, number: u32, retention: impl Fn(&mut Partition) -> Option<i64>) {
         let Some(slot) = self.partitions.at_mut(number) else {
             return;
         };
         if slot.is_deleted {
             return;
         }
-        let Some(offset) = slot.partition.apply_retention(self.now.wall_ms) else {
+        let Some(offset) = retention(&mut slot.partition) else {
             return;
         };
         // Retention proposes offsets at or below the high watermark only.
@@ -276,7 +280,8 @@ impl Shard {
                 slot.partition
                     .expire_producers(self.now.wall_ms, producers_each.max(1000));
             }
-            self.retain(number);
+            let wall_ms = self.now.wall_ms;
+            self.retain(number, |partition| partition.apply_retention(wall_ms));
         }
         if end < self.partitions.slot_count() {
             self.retention_cursor = Some(end);

@@ -39,6 +39,10 @@ use crate::planted::{Bug, is};
 /// A segment file's id is its journal's id and, in the lower bits, a number.
 const FILE_NUMBER_BITS: u32 = 40;
 
+/// Cold reads in flight at most. More would bring nothing (16 of 256 KiB keep a disk busy), and
+/// every durable write would wait behind them.
+const COLD_READS_IN_FLIGHT_MAX: usize = 16;
+
 /// A copy as it was found.
 struct FoundCopy {
     file: FileHandle,
@@ -369,7 +373,7 @@ impl Plan {
             ..PreparationConfig::of_shard(self.setup.id, 1)
         };
         let cold = ColdReadConfig {
-            depth_max: (config.disk_depth_max / 4).max(1),
+            depth_max: (config.disk_depth_max / 4).clamp(1, COLD_READS_IN_FLIGHT_MAX),
             cache_bytes_max: arena.capacity_bytes() / 16,
         };
         Ok(Shard {

@@ -17,12 +17,13 @@ use crate::io::{Io, Outcome};
 use crate::partition::{
     DiskRead, FoundBatches, IndexRead, ReadBatches, ReadError, ReadPlan, ReadRequest, SpareVecs,
 };
-use pieces::{Pieces, Progress, Stretch};
+use pieces::{PIECE_BYTES, Pieces, Progress, Stretch};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 
-/// Readahead reads no more than this.
-const READAHEAD_BYTES_MAX: u64 = 1 << 20;
+/// Bytes kept on their way ahead of a sequential reader: what the disk brings while one read's
+/// worth is sent and the next one is asked for.
+const READAHEAD_BYTES_MAX: u64 = 3 << 20;
 /// Partitions whose next expected offset is remembered.
 const SEQUENTIAL_MAX: usize = 1024;
 
@@ -430,14 +431,22 @@ impl ColdReads {
         handle: PartitionHandle,
         request: &ReadRequest,
     ) {
-        if !self.pieces.has_room_ahead(READAHEAD_BYTES_MAX) {
+        let room = self.pieces.room_ahead(READAHEAD_BYTES_MAX);
+        if room == 0 {
             return;
         }
         let plan = env.logs.plan(handle, request, env.spare);
         let Ok(ReadPlan::Disk(mut read)) = plan else {
             return;
         };
-        read.range.end = read.range.end.min(read.range.start + READAHEAD_BYTES_MAX);
+        // Whole pieces only: a part of one would have to be read again.
+        let reach = read.range.start + room;
+        let end = reach.min(read.file_end) / PIECE_BYTES * PIECE_BYTES;
+        if end > read.range.end {
+            read.range.end = end;
+            read.data_end = end;
+        }
+        read.range.end = read.range.end.min(reach);
         let mut wanted = Wanted::Records(read);
         self.pieces.want_ahead(&stretch_of(&wanted));
         if let Wanted::Records(read) = &mut wanted {

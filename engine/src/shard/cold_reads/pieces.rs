@@ -118,11 +118,13 @@ impl Pieces {
         self.progress.pop_front()
     }
 
-    /// Whether `bytes` can be read ahead without delaying a reader or pushing out much.
-    pub(super) fn has_room_ahead(&self, bytes: u64) -> bool {
-        self.queue.is_empty()
-            && self.in_flight * 2 < self.config.depth_max
-            && bytes as usize * 2 <= self.config.cache_bytes_max
+    /// How much of `bytes` can be read ahead without delaying a reader or pushing out much.
+    pub(super) fn room_ahead(&self, bytes: u64) -> u64 {
+        if self.queue.is_empty() && self.in_flight < self.config.depth_max {
+            bytes.min(self.config.cache_bytes_max as u64 / 2)
+        } else {
+            0
+        }
     }
 
     /// Takes all pieces of `stretch` for `reader` into `held`; returns how many are not there yet.

@@ -76,6 +76,7 @@ impl Log {
             range: start..end,
             offset,
             data_end,
+            file_end: self.bytes.len() as u64,
             needed_end: self.batches[offset as usize].end.min(data_end),
             walk_from,
             crcs: crcs.collect(),
