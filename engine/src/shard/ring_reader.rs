@@ -8,6 +8,8 @@ use crate::limits::BLOCK_BYTES;
 
 /// Reads in flight.
 const DEPTH: usize = 8;
+/// Tries of one block that is interrupted each time; then the start fails, and may be repeated.
+const READ_TRIES_MAX: u32 = 16;
 /// Bytes of one read.
 const READ_BYTES: u64 = 1 << 20;
 
@@ -92,18 +94,26 @@ fn read_blocks(
 ) -> Result<(), OpenError> {
     for (index, block) in out.chunks_mut(BLOCK_BYTES as usize).enumerate() {
         let position = from + index as u64 * BLOCK_BYTES;
-        let Some(op) = read_op(io, file, position, block.len() as u64) else {
-            return Err(OpenError::no_memory(name));
-        };
-        let Outcome::Read(buf, result) = io.call(op) else {
-            continue;
+        let mut tries = 0;
+        let (buf, result) = loop {
+            let Some(op) = read_op(io, file, position, block.len() as u64) else {
+                return Err(OpenError::no_memory(name));
+            };
+            tries += 1;
+            match io.call(op) {
+                // Interrupted says nothing about the block: it must not pass for damage.
+                Outcome::Read(_, Err(failure))
+                    if failure.is_interrupted() && tries < READ_TRIES_MAX => {}
+                Outcome::Read(buf, result) => break (buf, result),
+                other => unreachable!("a read was answered by {other:?}"),
+            }
         };
         match result {
             Ok(()) => block.copy_from_slice(&buf[..block.len()]),
-            Err(IoFailure::Stopped) => {
+            Err(failure) if failure == IoFailure::Stopped || failure.is_interrupted() => {
                 return Err(OpenError::Io {
                     object: name.to_owned(),
-                    failure: IoFailure::Stopped,
+                    failure,
                 });
             }
             Err(failure) => log::error!("{name}: the block at {position} is unreadable: {failure}"),
