@@ -49,7 +49,10 @@ fn share(bench: &Bench, target: &Target, script: &str) -> Result<Vec<Consumed>> 
     let mut members = Vec::new();
     for (number, limit) in [(1, third), (2, 0)] {
         let mut command = bench.clients.member(target, script, limit);
-        let log = target.logs.join(format!("{script}-{number}"));
+        // A dot would be taken for the file's extension.
+        let log = target
+            .logs
+            .join(format!("{}-{number}", script.replace('.', "-")));
         members.push(Process::start(&mut command, &log, Stdio::null())?);
     }
     let mut read = Vec::new();

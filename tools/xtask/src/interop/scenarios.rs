@@ -80,7 +80,11 @@ pub(super) fn run(bench: &Bench, scenario: &Scenario) -> Result<String> {
         Work::Clients => clients(bench, &broker, &folder)?,
         Work::Groups => {
             let target = create(bench, &broker, &folder, "groups", 4)?;
-            Clients::kcat_produce(&target, "none", &bench.input.file)?;
+            // Into every partition, so that each member has work and each partition a lag.
+            let file = &bench.input.file;
+            bench
+                .clients
+                .script_produce(&target, "produce.py", "none", file)?;
             groups::run(bench, &mut broker, &target, &scenario.setup)?
         }
     };

@@ -38,7 +38,8 @@ async function main() {
   })
   while (Number(limit) === 0) {
     const [found] = await admin.fetchOffsets({ groupId, topics: [topic] })
-    const isDone = found.partitions.every((it) => Number(it.offset) >= ends.get(it.partition))
+    const isAtEnd = (it) => Math.max(0, Number(it.offset)) >= ends.get(it.partition)
+    const isDone = found.partitions.every(isAtEnd)
     if (isDone) leave()
     if (isDone) break
     await new Promise((resolve) => setTimeout(resolve, 200))
