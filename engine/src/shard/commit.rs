@@ -142,6 +142,8 @@ pub(super) struct Journal {
     is_only_written_class: bool,
     pub(super) commits: u64,
     pub(super) commit_bytes: u64,
+    pub(super) ring_wraps: u64,
+    pub(super) tail_images: u64,
     pub(super) copied_bytes: u64,
 }
 
@@ -183,6 +185,8 @@ impl Journal {
             is_only_written_class: true,
             commits: 0,
             commit_bytes: 0,
+            ring_wraps: 0,
+            tail_images: 0,
             copied_bytes: 0,
         })
     }
@@ -262,6 +266,7 @@ impl Journal {
             descriptor_count: 0,
             crc_count: 0,
         };
+        self.tail_images += u64::from(entry.image_bytes > 0);
         self.table
             .push(entry, &closed.descriptors, &closed.placed_crcs);
         let slices = closed.image.drain(..).chain(closed.inline.drain(..));
@@ -365,6 +370,7 @@ impl Journal {
         self.front.advance(length as u64);
         self.next_sequence += 1;
         self.commits += 1;
+        self.ring_wraps += u64::from(place.file == 0 && place.position == 0);
         self.commit_bytes += length as u64;
         let is_durable = !self.is_only_written_class || self.table.is_empty();
         let commit = self.slot(sequence);

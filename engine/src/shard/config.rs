@@ -32,6 +32,8 @@ pub struct ShardConfig {
     pub ballast_bytes: u64,
     /// Bytes of prepared segment space without records at most.
     pub prepared_bytes_max: u64,
+    /// Smallest segment file that is kept for reuse when it is released.
+    pub spare_file_bytes_min: u64,
     /// Compaction.
     pub cleaner: CleanerConfig,
 }
@@ -89,6 +91,7 @@ impl Default for ShardConfig {
             retention_check_ms: 300_000,
             ballast_bytes: 64 << 20,
             prepared_bytes_max: 4 << 30,
+            spare_file_bytes_min: 1 << 20,
             cleaner: CleanerConfig::default(),
         }
     }

@@ -61,6 +61,14 @@ pub struct ShardCounters {
     pub checkpoints: u64,
     /// Segments rolled.
     pub rolls: u64,
+    /// Times the journal came to the first place of its ring.
+    pub ring_wraps: u64,
+    /// Entries that carried an image of the block they begin in.
+    pub tail_images: u64,
+    /// Whole commits behind a hole that recovery cut off.
+    pub commits_cut: u64,
+    /// Segment files that went from one owner to the next.
+    pub files_reused: u64,
     /// Bytes read from segments.
     pub cold_read_bytes: u64,
     /// Segments, or groups of them, that compaction asked to replace.

@@ -77,6 +77,8 @@ impl Shard {
             for (_, slot) in shard.partitions.iter() {
                 named.extend(slot.partition.files().map(|file| file.file));
             }
+            // What replay released goes its own way and is no orphan.
+            named.extend(shard.released.iter().map(|file| file.file));
             shard.preparation.sweep_orphans(io, named);
         }
         Ok(shard)
@@ -215,6 +217,7 @@ impl Shard {
                     walk.step()
                 }
                 Step::End { cut, discarded } => {
+                    self.counters.commits_cut += discarded as u64;
                     if discarded > 0 {
                         log::info!(
                             "journal {}: cut before commit {cut}, which was never acknowledged, \
@@ -234,10 +237,19 @@ impl Shard {
         let journal = self.journal.setup.id;
         for (_, slot) in self.partitions.iter_mut() {
             slot.partition.finish_recovery(is_clean || relaxed_reused);
+            slot.partition.take_released(&mut self.released);
             for file in slot.partition.files() {
                 if let Some(number) = number_in(journal, file.file) {
                     self.preparation.skip_number(number);
                 }
+            }
+        }
+        // A file that goes may never have been made: its number must not come back before, and it
+        // is removed, whatever a checkpoint that needed none of it says of its space.
+        for file in &mut self.released {
+            file.prepared = 0;
+            if let Some(number) = number_in(journal, file.file) {
+                self.preparation.skip_number(number);
             }
         }
         for number in 0..self.partitions.slot_count() {
@@ -370,6 +382,7 @@ impl Plan {
         let preparation = PreparationConfig {
             ballast_bytes: config.ballast_bytes,
             spare_bytes_max: config.prepared_bytes_max,
+            spare_file_bytes_min: config.spare_file_bytes_min,
             ..PreparationConfig::of_shard(self.setup.id, 1)
         };
         let cold = ColdReadConfig {

@@ -264,7 +264,10 @@ impl Replay {
                 }
             }
             Control::Delete => {
-                shard.partitions.remove(handle);
+                if let Some(mut slot) = shard.partitions.remove(handle) {
+                    slot.partition.take_released(&mut shard.released);
+                    shard.released.extend(slot.partition.files());
+                }
                 shard.registry.remove(&handle);
                 self.deleted.insert(handle);
                 self.refused.remove(&handle);

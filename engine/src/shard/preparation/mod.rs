@@ -38,6 +38,8 @@ pub struct PreparationConfig {
     pub spare_bytes_max: u64,
     /// The same as a share of the free disk: 20 for one twentieth.
     pub spare_free_divisor: u64,
+    /// Smallest file that is kept as a spare.
+    pub spare_file_bytes_min: u64,
     /// Sequences of file operations side by side.
     pub depth_max: usize,
 }
@@ -51,6 +53,7 @@ impl PreparationConfig {
             journal,
             ballast_bytes: 64 << 20,
             spare_bytes_max: (4 << 30) / shards,
+            spare_file_bytes_min: 1 << 20,
             spare_free_divisor: 20 * shards,
             depth_max: 16,
         }
@@ -123,6 +126,7 @@ struct Making {
 pub struct Preparation {
     config: PreparationConfig,
     next_number: u64,
+    files_reused: u64,
     making: FxHashMap<FileId, Making>,
     reserved: FxHashMap<PartitionHandle, FileId>,
     reserved_bytes: u64,
@@ -153,6 +157,7 @@ impl Preparation {
         Self {
             config,
             next_number,
+            files_reused: 0,
             making: FxHashMap::default(),
             reserved: FxHashMap::default(),
             reserved_bytes: 0,
@@ -161,7 +166,7 @@ impl Preparation {
             jobs: Vec::new(),
             jobs_running: 0,
             dir_sync: DirSync::default(),
-            recycling: Recycling::new(config.journal),
+            recycling: Recycling::new(config.journal, config.spare_file_bytes_min),
             ballast: Ballast::new(config.journal, config.ballast_bytes),
             is_full: false,
             is_tight: false,
@@ -195,6 +200,12 @@ impl Preparation {
         let space = call_file(io, FileOp::FreeSpace { dir })?;
         self.measured(io.now_ns(), &space);
         Ok(())
+    }
+
+    /// Files that went from one owner to the next.
+    #[must_use]
+    pub const fn files_reused(&self) -> u64 {
+        self.files_reused
     }
 
     /// The number the next new file will get; belongs into every checkpoint.
@@ -477,7 +488,10 @@ const MEASURE_SLOT: u64 = 1;
 impl Preparation {
     fn choose_file(&mut self, owner: Owner, file_bytes: u64) -> (FileId, Making) {
         let (file, generation, origin) = match self.recycling.take_spare(file_bytes) {
-            Some(spare) => (spare.file, spare.generation + 1, Origin::Spare(spare.bytes)),
+            Some(spare) => {
+                self.files_reused += 1;
+                (spare.file, spare.generation + 1, Origin::Spare(spare.bytes))
+            }
             None => {
                 let number = self.next_number;
                 assert!(

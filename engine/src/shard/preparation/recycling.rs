@@ -13,9 +13,6 @@ use crate::io::{Dir, FileOp, FileReply, Io, IoFailure, Op};
 use crate::partition::ReleasedFile;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A file smaller than this is not worth keeping.
-const SPARE_BYTES_MIN: u64 = 1 << 20;
-
 /// A file that waits for its next owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spare {
@@ -51,6 +48,8 @@ pub(super) struct Recycling {
     spares: BTreeMap<(u32, FileId), Spare>,
     spare_bytes: u64,
     spare_bytes_max: u64,
+    /// A smaller file is not worth keeping.
+    spare_file_bytes_min: u64,
     released: BTreeMap<FileId, (ReleasedFile, Fate)>,
     orphans: BTreeSet<SegmentFile>,
     removals_in_flight: usize,
@@ -59,12 +58,13 @@ pub(super) struct Recycling {
 }
 
 impl Recycling {
-    pub(super) fn new(journal: JournalId) -> Self {
+    pub(super) fn new(journal: JournalId, spare_file_bytes_min: u64) -> Self {
         Self {
             journal,
             spares: BTreeMap::new(),
             spare_bytes: 0,
             spare_bytes_max: 0,
+            spare_file_bytes_min,
             released: BTreeMap::new(),
             orphans: BTreeSet::new(),
             removals_in_flight: 0,
@@ -137,7 +137,7 @@ impl Recycling {
                 let fits = held + bytes <= self.spare_bytes_max;
                 // A foreign journal's file would be nobody's orphan after a crash: never kept.
                 let is_own = journal_of(file.file) == self.journal;
-                if bytes >= SPARE_BYTES_MIN && fits && is_own {
+                if bytes >= self.spare_file_bytes_min && fits && is_own {
                     self.spare_bytes += bytes;
                     *fate = Fate::BecomingSpare;
                 } else {
@@ -251,9 +251,10 @@ const fn size_class(bytes: u64) -> u32 {
     (bytes | 1).ilog2()
 }
 
-fn spare_bytes(file: &ReleasedFile) -> u64 {
-    let known = file.prepared.max(file.bytes);
-    known / crate::limits::BLOCK_BYTES * crate::limits::BLOCK_BYTES
+/// What is on disk for sure: records of a deleted partition may never have come there, nor its
+/// file.
+const fn spare_bytes(file: &ReleasedFile) -> u64 {
+    file.prepared / crate::limits::BLOCK_BYTES * crate::limits::BLOCK_BYTES
 }
 
 /// Whose counter gave the file its id.

@@ -29,6 +29,7 @@ fn config() -> PreparationConfig {
         ballast_bytes: MIB,
         spare_bytes_max: 64 * MIB,
         spare_free_divisor: 20,
+        spare_file_bytes_min: MIB,
         depth_max: 4,
     }
 }

@@ -397,6 +397,7 @@ fn shard_config(index: usize) -> ShardConfig {
         retention_check_ms: 20,
         ballast_bytes: 1 << 20,
         prepared_bytes_max: 8 << 20,
+        spare_file_bytes_min: 1 << 20,
         cleaner: CleanerConfig {
             backoff_ms: 10,
             ..CleanerConfig::default()
