@@ -239,7 +239,7 @@ impl Shard {
     }
 
     /// Retention by size of a partition that rolls, so that a fast log does not outgrow its bound
-    /// between two looks, and finds its old files to write into.
+    /// between two looks.
     pub(super) fn retain_by_size(&mut self, number: u32) {
         self.retain(number, Partition::apply_size_retention);
     }
