@@ -123,8 +123,11 @@ pub enum RunError {
 /// Response bytes of one connection that may wait for its socket.
 const OUTGOING_BYTES_MAX: usize = 8 << 20;
 const MAILBOX_CAPACITY: usize = 1024;
-/// Segment files open at most, over all shards.
-const SEGMENT_FILES_MAX: usize = 512;
+/// Segment files open at most, over all shards: opening one for each write back would cost a
+/// quarter of a core at a thousand partitions that are written.
+const SEGMENT_FILES_MAX: usize = 16_384;
+/// Segment files without which the limit of open files is worth a warning.
+const SEGMENT_FILES_FEW: u64 = 1024;
 /// Commands taken in one turn.
 const COMMANDS_MAX: usize = 16;
 
@@ -698,7 +701,7 @@ fn open_files_max() -> usize {
 /// What the limit of open files costs, if it is below what the settings allow.
 fn few_files(connections_max: usize, open_files: Option<u64>) -> Option<String> {
     let allowed = open_files?;
-    let wanted = connections_max as u64 + 2 * SEGMENT_FILES_MAX as u64;
+    let wanted = connections_max as u64 + SEGMENT_FILES_FEW;
     (allowed < wanted).then(|| {
         format!(
             "open files are limited to {allowed}, below max.connections {connections_max} and \

@@ -14,9 +14,10 @@ use crate::record_batch::Header;
 use crate::segment::{Segment, SegmentBirth};
 
 /// File space kept prepared ahead of the log's end: bounds, and seconds of the present rate.
-const AHEAD_BYTES_MIN: u64 = GRANULE_BYTES;
+/// PERF: each stretch costs four operations and splits a write-back, whatever its size.
+const AHEAD_BYTES_MIN: u64 = 16 * 1024;
 const AHEAD_BYTES_MAX: u64 = 64 << 20;
-const AHEAD_SECONDS: u64 = 2;
+const AHEAD_SECONDS: u64 = 8;
 /// The rate is taken anew after this long.
 const RATE_WINDOW_NS: u64 = 200_000_000;
 /// Positions in a segment must fit the index's 32 bits.
@@ -311,7 +312,7 @@ impl Partition {
             return None;
         }
         let to = (used + ahead)
-            .next_multiple_of(GRANULE_BYTES)
+            .next_multiple_of(ahead.next_power_of_two().clamp(BLOCK_BYTES, GRANULE_BYTES))
             .min(block_end(segment.file_bytes));
         (to > segment.prepared).then_some(SpaceWanted {
             file: segment.file,

@@ -32,6 +32,11 @@ impl Extent {
     pub(super) fn end(&self) -> u64 {
         self.position + self.slice.len() as u64
     }
+
+    /// Arena bytes that giving it up frees.
+    pub(super) const fn charged(&self) -> usize {
+        self.charged
+    }
 }
 
 /// What is written into a batch's header.

@@ -484,6 +484,66 @@ impl Partition {
         before - self.tail.memory_bytes()
     }
 
+    /// As [`Self::evict`], and then also whole blocks of the granule that is not complete yet: with
+    /// many partitions these are most of the memory.
+    pub fn evict_blocks(&mut self, bytes: usize) -> usize {
+        let freed = self.evict(bytes);
+        freed + self.evict_within_granule(bytes.saturating_sub(freed))
+    }
+
+    fn evict_within_granule(&mut self, bytes: usize) -> usize {
+        let stable_end = block_start(self.stable_end());
+        let (mut count, mut freed, mut end) = (0, 0, 0);
+        for extent in self.tail.extents() {
+            if freed >= bytes || extent.end() > stable_end {
+                break;
+            }
+            count += 1;
+            freed += extent.charged();
+            end = extent.end();
+        }
+        if count == 0 || !end.is_multiple_of(BLOCK_BYTES) {
+            return 0;
+        }
+        let Some(crc) = self.sum_up_to(end) else {
+            return 0;
+        };
+        if self.disk_end.position < end {
+            self.disk_end = super::DiskEnd {
+                position: end,
+                crc,
+                offset: None,
+            };
+        }
+        for _ in 0..count {
+            self.tail.pop_front();
+        }
+        freed
+    }
+
+    /// Checksum of the granule of `end` up to `end`, from what is known of the disk's end and from
+    /// memory. `None` when neither reaches back to the granule's start, and between segments.
+    fn sum_up_to(&self, end: u64) -> Option<u32> {
+        let segment = &self.segments[self.segment_at(end)?];
+        if end <= segment.data_start() || end >= segment.end {
+            return None;
+        }
+        let first = granule_start(end);
+        let disk = self.disk_end;
+        let (from, sum) = if disk.position > first && disk.position <= end {
+            (disk.position, disk.crc)
+        } else if first == segment.start {
+            let identity = self.identity(segment).encode();
+            let seed = self.owner(segment).seed(0);
+            (segment.data_start(), crc32c::crc32c_append(seed, &identity))
+        } else {
+            (first, self.owner(segment).seed(segment.in_file(first)))
+        };
+        self.tail
+            .covers(from, end)
+            .then(|| self.tail.crc(from, end, sum))
+    }
+
     pub(super) const fn disk_end_at_closed(&self) -> super::DiskEnd {
         super::DiskEnd {
             position: self.closed.position,

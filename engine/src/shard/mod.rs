@@ -124,6 +124,8 @@ pub struct Shard {
     was_damaged: bool,
     idle_mark_ns: Option<u64>,
     evict_cursor: u32,
+    /// When files that nobody uses are closed.
+    files_due_ns: u64,
     retention_due_ns: u64,
     retention_cursor: Option<u32>,
     counters: ShardCounters,

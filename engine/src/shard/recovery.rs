@@ -416,6 +416,7 @@ impl Plan {
             was_damaged: false,
             idle_mark_ns: None,
             evict_cursor: 0,
+            files_due_ns: 0,
             retention_due_ns: 0,
             retention_cursor: None,
             counters: Default::default(),

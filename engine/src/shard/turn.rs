@@ -20,8 +20,13 @@ const WRITE_BACK_BYTES_MIN: u64 = 64 * 1024;
 /// Share of memory above which cached tails are given up, and how far.
 const EVICT_ABOVE_PERCENT: usize = 75;
 const EVICT_TO_PERCENT: usize = 70;
+/// Share of memory above which tails are cut within a granule.
+const EVICT_BLOCKS_ABOVE_PERCENT: usize = 78;
 /// Partitions that one turn of eviction looks at.
 const EVICT_PER_TURN: u32 = 256;
+/// Files that nobody uses are closed after once to twice this time, a few per turn.
+const FILES_IDLE_NS: u64 = 30_000_000_000;
+const FILES_CLOSED_PER_TURN: usize = 16;
 /// Bytes of a partition's control record in a commit, at most.
 const PARTITION_CONTROL_BYTES_MAX: usize = 128;
 
@@ -37,12 +42,22 @@ impl Shard {
         self.take_file_events(io);
         self.evict(io);
         self.end_query_turn(io);
+        self.close_unused_files(io);
         if self.is_at_work() {
             self.apply_retention();
             self.take_deadlines();
             self.clean(io);
         }
         while self.is_at_work() && self.begin_what_can_begin(io) {}
+    }
+
+    fn close_unused_files(&mut self, io: &mut Io) {
+        if self.now.ns < self.files_due_ns || !self.table.has_idle() {
+            return;
+        }
+        if self.table.close_unused(io, FILES_CLOSED_PER_TURN) {
+            self.files_due_ns = self.now.ns + FILES_IDLE_NS;
+        }
     }
 
     const fn is_at_work(&self) -> bool {
@@ -74,6 +89,7 @@ impl Shard {
             None => Some(self.retention_due_ns).filter(|_| self.partitions.len() > 0),
         };
         [
+            self.table.has_idle().then_some(self.files_due_ns),
             self.lists.next_deadline_ns(),
             self.idle_mark_ns,
             self.checkpoint_due_ns(),
@@ -296,9 +312,21 @@ impl Shard {
     }
 
     /// Starts write-back within its share of the device.
+    ///
+    /// PERF: with many partitions a write carries what its partition got since the last one, so
+    /// what a checkpoint under way will write anyway is not written before it, unless the ring
+    /// gets short; and memory full of bytes that are in segments already is evicted, not written.
     fn write_back(&mut self, io: &mut Io) {
         let percent = self.journal_percent();
-        let is_pressing = percent > 50 || self.is_memory_short || self.is_evicting;
+        let is_ring_pressing = if self.checkpointing.is_idle() {
+            percent > 50
+        } else {
+            percent > 75
+        };
+        let memory_bytes = io.arena().capacity_bytes() as u64;
+        let is_memory_pressing =
+            self.unwritten_bytes > memory_bytes / 2 && (self.is_memory_short || self.is_evicting);
+        let is_pressing = is_ring_pressing || is_memory_pressing;
         let depth = self.log_depth_left();
         let share = if is_pressing || self.checkpointing.is_flushing() {
             depth
@@ -321,7 +349,8 @@ impl Shard {
             let Some(number) = self.lists.pop_checkpointing(&mut self.partitions) else {
                 return;
             };
-            self.write_back_one(io, number, WriteBackNeed::Any, left);
+            // What came after the snapshot is not worth a write of its own.
+            self.write_back_one(io, number, WriteBackNeed::Full, left);
             let is_flushed = |slot: &super::lists::Slot| slot.partition.is_checkpoint_flushed();
             if !self.partitions.at(number).is_none_or(is_flushed) {
                 self.lists.push_checkpointing(&mut self.partitions, number);
@@ -414,6 +443,7 @@ impl Shard {
         if !self.is_evicting {
             return;
         }
+        let is_deep = used >= EVICT_BLOCKS_ABOVE_PERCENT;
         let mut wanted = (used - EVICT_TO_PERCENT) * percent;
         wanted = wanted.saturating_sub(self.cold.release_memory());
         let count = self.partitions.slot_count();
@@ -423,7 +453,12 @@ impl Shard {
             }
             self.evict_cursor = (self.evict_cursor + 1) % count;
             if let Some(slot) = self.partitions.at_mut(self.evict_cursor) {
-                wanted = wanted.saturating_sub(slot.partition.evict(wanted));
+                let freed = if is_deep {
+                    slot.partition.evict_blocks(wanted)
+                } else {
+                    slot.partition.evict(wanted)
+                };
+                wanted = wanted.saturating_sub(freed);
             }
         }
     }

@@ -56,7 +56,11 @@ fn step(rig: &mut Rig, with_log_start: bool) {
             } else {
                 1 + rig.random.below(300_000) as usize
             };
-            rig.partition.evict(bytes);
+            if rig.random.one_in(2) {
+                rig.partition.evict_blocks(bytes);
+            } else {
+                rig.partition.evict(bytes);
+            }
             rig.plan_index_write();
         }
         29 => {

@@ -1,5 +1,5 @@
 //! Segment and index files of a shard, opened when they are wanted and closed when others need
-//! the descriptor.
+//! the descriptor or nobody used them for a while.
 //!
 //! Every user counts: [`FileTable::want`] takes a use (at once or when the file is open),
 //! [`FileTable::give_back`] ends it. INVARIANT: a file is closed, and a retired file reported as
@@ -127,6 +127,8 @@ struct Entry {
     /// Known size: when it was opened, or as it was prepared since.
     bytes: u64,
     is_retired: bool,
+    /// Period of its last use.
+    used_in: u64,
     waiters: Vec<u64>,
     /// Neighbours in the list of idle open files, oldest first.
     older: u32,
@@ -145,6 +147,8 @@ pub struct FileTable {
     events: VecDeque<FileEvent>,
     oldest_idle: u32,
     newest_idle: u32,
+    /// Number of the period under way; see [`FileTable::close_unused`].
+    period: u64,
 }
 
 impl FileTable {
@@ -162,6 +166,7 @@ impl FileTable {
             events: VecDeque::new(),
             oldest_idle: NONE,
             newest_idle: NONE,
+            period: 0,
         }
     }
 
@@ -304,6 +309,27 @@ impl FileTable {
         self.events.pop_front()
     }
 
+    /// Whether some file is open and not in use.
+    #[must_use]
+    pub const fn has_idle(&self) -> bool {
+        self.oldest_idle != NONE
+    }
+
+    /// Closes idle files that were last used before the period under way, at most `count`. Returns
+    /// whether that were all of them; then a new period begins. So a file nobody uses stays open
+    /// for one period at least and two at most.
+    pub fn close_unused(&mut self, io: &mut Io, count: usize) -> bool {
+        for _ in 0..count {
+            let slot = self.oldest_idle;
+            if slot == NONE || self.entries[slot as usize].used_in >= self.period {
+                self.period += 1;
+                return true;
+            }
+            self.close_idle(io, slot);
+        }
+        false
+    }
+
     /// Closes every file that is not in use (clean stop).
     pub fn close_all_idle(&mut self, io: &mut Io) {
         while self.oldest_idle != NONE {
@@ -324,6 +350,7 @@ impl FileTable {
                 uses: 0,
                 bytes: 0,
                 is_retired: false,
+                used_in: 0,
                 waiters: Vec::new(),
                 older: NONE,
                 newer: NONE,
@@ -379,6 +406,7 @@ impl FileTable {
         let entry = &mut self.entries[slot as usize];
         entry.older = older;
         entry.newer = NONE;
+        entry.used_in = self.period;
         match older {
             NONE => self.oldest_idle = slot,
             older => self.entries[older as usize].newer = slot,

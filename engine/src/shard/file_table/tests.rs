@@ -110,6 +110,44 @@ fn ten_thousand_files_pass_through_sixty_four_descriptors() {
 }
 
 #[test]
+fn files_that_nobody_used_for_a_period_are_closed_a_few_at_a_time() {
+    let mut f = fixture(64, 10);
+    for id in 0..10 {
+        f.want(id);
+    }
+    f.settle();
+    assert!(!f.table.has_idle());
+    for id in 0..10 {
+        f.give_back(id);
+    }
+    assert!(f.table.has_idle());
+    assert!(
+        f.table.close_unused(&mut f.io, 4),
+        "all were used in this period"
+    );
+    assert_eq!(f.table.open_files(), 10);
+    assert!(matches!(f.want(3), Want::Ready(_)));
+    assert!(matches!(f.want(4), Want::Ready(_)));
+    f.give_back(3);
+    assert!(!f.table.close_unused(&mut f.io, 4));
+    assert_eq!(f.table.open_files(), 6);
+    assert!(
+        f.table.close_unused(&mut f.io, 9),
+        "3 was used, 4 is in use"
+    );
+    assert_eq!(f.table.open_files(), 2);
+    f.give_back(4);
+    assert!(
+        f.table.close_unused(&mut f.io, 9),
+        "3 is closed, 4 was used"
+    );
+    assert_eq!(f.table.open_files(), 1);
+    assert!(f.table.close_unused(&mut f.io, 9));
+    assert_eq!(f.table.open_files(), 0);
+    assert!(!f.table.has_idle());
+}
+
+#[test]
 fn the_least_recently_used_idle_file_is_closed_first() {
     let mut f = fixture(2, 3);
     for id in [0, 1] {
