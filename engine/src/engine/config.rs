@@ -40,8 +40,9 @@ pub struct EngineConfig {
     pub cores: Cores,
     /// Memory for everything the kernel touches.
     pub memory_bytes: u64,
-    /// Journal space of each shard. By default twice its memory, at most 256 MiB and together at
-    /// most 512 MiB. Holds for journals that are made from now on.
+    /// Journal space of each shard. By default twice its memory, at most its share of 1 GiB (but
+    /// 256 MiB), and together at most an eighth of the free disk. Holds for journals that are made
+    /// from now on.
     pub journal_bytes: Option<u64>,
     /// Open segment files at most.
     pub open_files_max: usize,
@@ -169,14 +170,21 @@ impl EngineConfig {
     #[must_use]
     pub fn shard_config(&self, shard: ShardId, shards: usize) -> ShardConfig {
         let shards = shards.max(1);
+        // Many partitions share a journal: what each of them has in half of it is what one write
+        // back carries. docs/decisions/0010-measured.md
         let journal_bytes = self.journal_bytes.unwrap_or_else(|| {
-            let share = (512 << 20) / shards as u64;
+            let share = ((1 << 30) / shards as u64).max(256 << 20);
             let twice_memory = 2 * self.arena_bytes(shards) as u64;
-            twice_memory.min(share).min(256 << 20)
+            twice_memory.min(share)
         });
+        let journal_free_divisor = match self.journal_bytes {
+            Some(_) => 1,
+            None => 8 * shards as u64,
+        };
         ShardConfig {
             shard,
             journal_bytes,
+            journal_free_divisor,
             placed_bytes_min: self.placed_bytes_min,
             idle_mark_ms: self.idle_mark_ms,
             checkpoint_interval_ms: self.checkpoint_interval_ms,

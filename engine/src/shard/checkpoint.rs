@@ -20,7 +20,7 @@ use crate::journal::ring::{Place, RingShape};
 use crate::planted::{Bug, is};
 
 /// Share of the ring at which a checkpoint begins.
-const DUE_PERCENT: u64 = 40;
+const DUE_PERCENT: u64 = 50;
 /// Placed bytes after which one begins.
 const DUE_PLACED_BYTES: u64 = 1 << 30;
 /// Writes of one copy in flight.

@@ -10,6 +10,8 @@ pub struct ShardConfig {
     pub shard: ShardId,
     /// Bytes of its journal ring in all files (grown to at least 4 files).
     pub journal_bytes: u64,
+    /// The same as a share of the disk that is free when the journal is made: 8 for an eighth.
+    pub journal_free_divisor: u64,
     /// Journal files.
     pub journal_files: u32,
     /// Pending bytes of a partition from which placing them is considered.
@@ -80,6 +82,7 @@ impl Default for ShardConfig {
         Self {
             shard: ShardId(0),
             journal_bytes: 256 << 20,
+            journal_free_divisor: 1,
             journal_files: 8,
             placed_bytes_min: 64 << 10,
             idle_mark_ms: 5,

@@ -5,7 +5,7 @@ use super::error::OpenError;
 use super::ring_files::{copy_path, make, must, ring_path};
 use super::{Life, Shard};
 use crate::ids::PartitionHandle;
-use crate::io::{Dir, FileOp, Io};
+use crate::io::{Dir, FileOp, FileReply, Io};
 use crate::journal::checkpoint::{CheckpointBuilder, CheckpointHead, Copy, read_checkpoint};
 use crate::journal::ring::{Place, RingShape};
 
@@ -31,7 +31,7 @@ pub fn create_journal(
     setup: &JournalSetup,
     content: &ShardContent,
 ) -> Result<(), OpenError> {
-    let shape = RingShape::for_config(config.journal_bytes, config.journal_files);
+    let shape = ring_shape(io, config)?;
     for index in 0..shape.files {
         let file = make(io, ring_path(setup.id, index), shape.file_bytes)?;
         io.close_file(file);
@@ -69,6 +69,17 @@ pub fn create_journal(
     }
     must(io, "journal folder", FileOp::SyncDir { dir: Dir::Journal })?;
     Ok(())
+}
+
+/// The ring that is asked for, smaller on a disk that has little room.
+fn ring_shape(io: &mut Io, config: &ShardConfig) -> Result<RingShape, OpenError> {
+    let dir = Dir::Journal;
+    let bytes_max = match must(io, "journal folder", FileOp::FreeSpace { dir })? {
+        FileReply::Space { free, .. } => free / config.journal_free_divisor.max(1),
+        _ => u64::MAX,
+    };
+    let bytes = config.journal_bytes.min(bytes_max);
+    Ok(RingShape::for_config(bytes, config.journal_files))
 }
 
 /// Recovers a journal, brings everything it holds into segments, and returns what it is then

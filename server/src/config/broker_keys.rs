@@ -397,8 +397,8 @@ pub static BROKER_KEYS: &[BrokerKey] = &[
             min: 1 << 20,
             max: 64 << 30,
         },
-        "Bytes of each shard's journal when it is made; not set: twice its memory, at most 256 MiB \
-         and together at most 512 MiB.",
+        "Bytes of each shard's journal when it is made; not set: twice its memory, at most its \
+         share of 1 GiB (but 256 MiB), and together at most an eighth of the free disk.",
     ),
     key(
         "millrace.partitions.max",

@@ -386,6 +386,7 @@ fn shard_config(index: usize) -> ShardConfig {
     ShardConfig {
         shard: ShardId(index as u16),
         journal_bytes: 512 << 10,
+        journal_free_divisor: 1,
         journal_files: 4,
         placed_bytes_min: 16 << 10,
         idle_mark_ms: 2,
