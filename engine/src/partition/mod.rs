@@ -110,7 +110,11 @@ struct InFlight {
 enum WriteKind {
     Placed,
     WriteBack,
-    Index { file: FileId, blocks_end: u32 },
+    Index {
+        file: FileId,
+        generation: u32,
+        blocks_end: u32,
+    },
 }
 
 /// Bytes of commits from `sequence` on end at log position `end`.

@@ -274,8 +274,14 @@ impl Partition {
         };
         let write = self.in_flight.swap_remove(found);
         match write.kind {
-            WriteKind::Index { file, blocks_end } => {
-                if let Some(segment) = self.segments.iter_mut().find(|s| s.file == file) {
+            WriteKind::Index {
+                file,
+                generation,
+                blocks_end,
+            } => {
+                // The segment may be gone, and its file may be the next one's.
+                if let Some(number) = self.segment_of_file(file, generation) {
+                    let segment = &mut self.segments[number];
                     segment.index_blocks_written = blocks_end;
                     segment.index_write_in_flight = false;
                 }
@@ -385,6 +391,7 @@ impl Partition {
             id,
             kind: WriteKind::Index {
                 file,
+                generation,
                 blocks_end: to,
             },
             range: 0..0,

@@ -478,7 +478,7 @@ impl Shard {
         };
         let key = self.journal.setup.key;
         self.checkpointing.builder.seal(&key, &head);
-        if std::mem::take(&mut self.writes.is_index_made) {
+        if self.table.take_made() {
             self.checkpointing.phase = Phase::SyncingIndexes;
             self.checkpointing
                 .file_op(io, FileOp::SyncDir { dir: Dir::Segments });
@@ -517,7 +517,12 @@ impl Shard {
     }
 
     fn release(&mut self, io: &mut Io, release: Release) {
-        self.cold.forget_file(release.file.file);
+        let file = release.file.file;
+        self.cold.forget_file(file);
+        let (table, spare) = (&mut self.table, &mut self.spare);
+        for done in self.writes.forget_stalled(io, table, spare, file) {
+            self.write_done(done);
+        }
         self.preparation.release(io, &mut self.table, release.file);
     }
 }

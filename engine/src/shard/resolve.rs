@@ -6,10 +6,10 @@ use super::commit::{InFlight, JournalOp, WriteEnd};
 use super::file_table::FileEvent;
 use super::preparation::PreparationEvent;
 use super::token::LogKind;
-use super::writes::LogWriteEnd;
+use super::writes::{LogWriteEnd, WriteDone};
 use super::{Event, Life, Release, Shard};
 use crate::ids::PartitionHandle;
-use crate::io::{Class, Completion, FileReply, Io, IoFailure, Outcome};
+use crate::io::{Class, Completion, Io, Outcome};
 use crate::planted::{Bug, is};
 
 impl Shard {
@@ -174,14 +174,6 @@ impl Shard {
                 self.writes
                     .ended(io, &mut self.table, &mut self.spare, index, result)
             }
-            Outcome::File(reply) => {
-                let result = reply.and_then(|reply| match reply {
-                    FileReply::Opened { file, .. } => Ok(file),
-                    _ => Err(IoFailure::Cancelled),
-                });
-                self.writes
-                    .created(io, &mut self.table, &mut self.spare, index, result)
-            }
             other => {
                 debug_assert!(false, "a write was answered by {other:?}");
                 return;
@@ -195,25 +187,27 @@ impl Shard {
             LogWriteEnd::Again => {}
             LogWriteEnd::DiskFull => self.preparation.disk_full(io),
             LogWriteEnd::Failed(reason) => self.fail_stop(reason),
-            LogWriteEnd::Done(done) => {
-                if self.life == Life::Failed {
-                    return;
-                }
-                if done.kind == LogKind::CleanWrite {
-                    self.cleaner.written();
-                    return;
-                }
-                let Some(slot) = self.partitions.same(done.slot, done.handle) else {
-                    return;
-                };
-                slot.partition.write_done(done.id);
-                if done.kind == LogKind::Placed {
-                    self.lists.touch(&mut self.partitions, done.slot);
-                }
-                self.recount(done.slot);
-                self.want_write_back(done.slot);
-            }
+            LogWriteEnd::Done(done) => self.write_done(done),
         }
+    }
+
+    pub(super) fn write_done(&mut self, done: WriteDone) {
+        if self.life == Life::Failed {
+            return;
+        }
+        if done.kind == LogKind::CleanWrite {
+            self.cleaner.written();
+            return;
+        }
+        let Some(slot) = self.partitions.same(done.slot, done.handle) else {
+            return;
+        };
+        slot.partition.write_done(done.id);
+        if done.kind == LogKind::Placed {
+            self.lists.touch(&mut self.partitions, done.slot);
+        }
+        self.recount(done.slot);
+        self.want_write_back(done.slot);
     }
 
     /// Carries events of the files' parts to whom they concern.

@@ -1,15 +1,16 @@
 //! Writes into segment and index files: placed writes, write-back, index blocks. All are durable,
 //! and a failed one stops the shard.
 //!
-//! INVARIANT: a write holds a use of its file from before it is submitted until it has ended, so
-//! that no file is closed, recycled or removed under it. The slices are kept until then, because
+//! INVARIANT: a write waits for its file, or holds a use of it, from its plan until it has ended,
+//! so that no file is closed, recycled or removed under it; one that a full disk stalled before
+//! its file was open is ended by the file's release. The slices are kept until then, because
 //! an interrupted write is submitted once more, whole.
 
 use super::file_table::{Content, FileTable, SegmentFile, Want};
 use super::token::LogKind;
-use crate::ids::PartitionHandle;
+use crate::ids::{FileId, PartitionHandle};
 use crate::io::arena::ArenaSlice;
-use crate::io::{FileHandle, FileOp, Io, IoFailure, Op};
+use crate::io::{FileHandle, Io, IoFailure, Op};
 use crate::partition::{SegmentWrite, SpareVecs, WriteTarget};
 use crate::planted::{Bug, is};
 
@@ -26,6 +27,17 @@ struct LogWrite {
     id: u64,
     parts: Vec<ArenaSlice>,
     was_retried: bool,
+}
+
+impl LogWrite {
+    const fn done(&self) -> WriteDone {
+        WriteDone {
+            kind: self.kind,
+            slot: self.slot,
+            handle: self.handle,
+            id: self.id,
+        }
+    }
 }
 
 /// A write that ended well.
@@ -55,8 +67,6 @@ pub(super) struct LogWrites {
     vacant: Vec<u32>,
     count: usize,
     stalled: Vec<u32>,
-    /// An index file was made since the folder was last synced.
-    pub(super) is_index_made: bool,
 }
 
 impl LogWrites {
@@ -96,7 +106,7 @@ impl LogWrites {
         });
         self.writes[index as usize] = Some(write);
         self.count += 1;
-        if let Want::Ready(open) = table.want(io, file, kind.key(u64::from(index))) {
+        if let Want::Ready(open) = want(io, table, file, kind.key(u64::from(index))) {
             self.opened(io, table, spare, u64::from(index), Ok(open));
         }
     }
@@ -119,47 +129,7 @@ impl LogWrites {
                 self.submit(io, spare, index);
                 LogWriteEnd::Again
             }
-            Err(failure) if failure.is_not_found() && write.file.content == Content::Index => {
-                let path = write.file.path();
-                io.submit(write.kind.token(index), Op::File(FileOp::Create { path }));
-                LogWriteEnd::Again
-            }
-            Err(failure) => {
-                let file = write.file;
-                self.remove(io, table, spare, index);
-                LogWriteEnd::Failed(format!("{}: {failure}", file.path().name))
-            }
-        }
-    }
-
-    /// The index file of write `index` was made, or could not be made.
-    pub(super) fn created(
-        &mut self,
-        io: &mut Io,
-        table: &mut FileTable,
-        spare: &mut SpareVecs,
-        index: u64,
-        result: Result<FileHandle, IoFailure>,
-    ) -> LogWriteEnd {
-        let Some(write) = self.writes.get_mut(index as usize).and_then(Option::as_mut) else {
-            return LogWriteEnd::Again;
-        };
-        match result {
-            Ok(open) => {
-                self.is_index_made = true;
-                let file = write.file;
-                table.adopt(io, file, open);
-                self.opened(io, table, spare, index, Ok(open))
-            }
-            // Another write to the same new file was faster.
-            Err(IoFailure::Os(libc::EEXIST)) => {
-                let file = write.file;
-                match table.want(io, file, write.kind.key(index)) {
-                    Want::Ready(open) => self.opened(io, table, spare, index, Ok(open)),
-                    Want::Opening => LogWriteEnd::Again,
-                }
-            }
-            Err(failure) if failure.is_full() => {
+            Err(failure) if failure.is_full() && write.file.content == Content::Index => {
                 self.stalled.push(index as u32);
                 LogWriteEnd::DiskFull
             }
@@ -226,12 +196,7 @@ impl LogWrites {
                 LogWriteEnd::Failed(text)
             }
             Ok(()) => {
-                let done = WriteDone {
-                    kind: write.kind,
-                    slot: write.slot,
-                    handle: write.handle,
-                    id: write.id,
-                };
+                let done = write.done();
                 self.remove(io, table, spare, index);
                 LogWriteEnd::Done(done)
             }
@@ -253,10 +218,33 @@ impl LogWrites {
             let index = u64::from(index);
             if is_open {
                 self.submit(io, spare, index);
-            } else if let Want::Ready(open) = table.want(io, file, kind.key(index)) {
+            } else if let Want::Ready(open) = want(io, table, file, kind.key(index)) {
                 self.opened(io, table, spare, index, Ok(open));
             }
         }
+    }
+
+    /// Ends the stalled writes of a file that is about to be released: tried again later they would
+    /// reach its next owner. What they held is nobody's any more.
+    pub(super) fn forget_stalled(
+        &mut self,
+        io: &mut Io,
+        table: &mut FileTable,
+        spare: &mut SpareVecs,
+        file: FileId,
+    ) -> Vec<WriteDone> {
+        let mut ended = Vec::new();
+        for index in std::mem::take(&mut self.stalled) {
+            let write = self.writes.get(index as usize).and_then(Option::as_ref);
+            match write.filter(|write| write.file.id == file) {
+                Some(write) => {
+                    ended.push(write.done());
+                    self.remove(io, table, spare, u64::from(index));
+                }
+                None => self.stalled.push(index),
+            }
+        }
+        ended
     }
 
     fn remove(&mut self, io: &mut Io, table: &mut FileTable, spare: &mut SpareVecs, index: u64) {
@@ -268,5 +256,47 @@ impl LogWrites {
             self.vacant.push(index as u32);
             self.count -= 1;
         }
+    }
+}
+
+/// Records are written to files that were prepared, an index file is made by its first write.
+fn want(io: &mut Io, table: &mut FileTable, file: SegmentFile, waiter: u64) -> Want {
+    match file.content {
+        Content::Records => table.want(io, file, waiter),
+        Content::Index => table.want_made(io, file, waiter),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::simulated::{World, WorldConfig};
+
+    #[test]
+    fn a_stalled_write_of_a_released_file_is_not_tried_again() {
+        let (_world, mut ios) = World::new(7, 1, WorldConfig::default());
+        let io = &mut ios[0];
+        let (mut table, mut spare) = (FileTable::new(4), SpareVecs::default());
+        let mut writes = LogWrites::default();
+        for number in [5, 6] {
+            let plan = SegmentWrite {
+                file: FileId(number),
+                generation: 0,
+                target: WriteTarget::Index,
+                position: 0,
+                parts: Vec::new(),
+                bytes: 4096,
+                id: number,
+            };
+            let whose = (LogKind::WriteIndex, 0, PartitionHandle(1));
+            writes.start(io, &mut table, &mut spare, whose, plan);
+            let full = Err(IoFailure::Os(libc::ENOSPC));
+            let end = writes.opened(io, &mut table, &mut spare, number - 5, full);
+            assert!(matches!(end, LogWriteEnd::DiskFull));
+        }
+        let ended = writes.forget_stalled(io, &mut table, &mut spare, FileId(5));
+        assert_eq!(ended.iter().map(|done| done.id).collect::<Vec<_>>(), [5]);
+        assert_eq!(writes.in_flight(), 1, "the other one still waits for space");
+        assert_eq!(writes.stalled, [1]);
     }
 }

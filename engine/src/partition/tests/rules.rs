@@ -191,6 +191,46 @@ fn retention_by_size_drops_whole_sealed_segments_once_resolved() {
 }
 
 #[test]
+fn a_late_index_write_says_nothing_of_the_next_segment_in_the_same_file() {
+    let mut config = config(Durability::Disk);
+    config.segment_bytes = 100_000;
+    let mut rig = Rig::new(6, config);
+    while rig.counts.rolls < 2 {
+        rig.append(9_000, 0, false);
+    }
+    rig.settle();
+    rig.full_checkpoint();
+    let first = rig.partition.segments[0].file;
+    let write = rig
+        .partition
+        .plan_index_write(&mut rig.arena, &mut rig.spare)
+        .unwrap();
+    assert_eq!(write.file, first);
+    let behind = rig.partition.segments[1].base_offset;
+    rig.partition
+        .advance_log_start(behind, Ticket::NONE)
+        .unwrap();
+    rig.settle();
+    assert!(rig.partition.files().all(|file| file.file != first));
+    while rig.partition.segments.back().unwrap().file != first {
+        if rig.partition.roll_needed(9_000, 1_000) {
+            let segment = NewSegment {
+                file: first,
+                generation: 1,
+                file_bytes: rig.partition.segment_file_bytes(9_000),
+                prepared: 0,
+            };
+            rig.partition.roll(segment, 1_000);
+        } else {
+            rig.append(9_000, 0, false);
+        }
+    }
+    rig.partition.write_done(write.id);
+    let reused = rig.partition.segments.back().unwrap();
+    assert_eq!(reused.index_blocks_written, 0, "another segment's index");
+}
+
+#[test]
 fn retention_by_time_empties_the_log_active_segment_included() {
     let mut config = config(Durability::Disk);
     config.retention_ms = 1_000;

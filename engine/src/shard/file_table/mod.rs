@@ -3,9 +3,9 @@
 //!
 //! Every user counts: [`FileTable::want`] takes a use (at once or when the file is open),
 //! [`FileTable::give_back`] ends it. INVARIANT: a file is closed, and a retired file reported as
-//! drained, only with no use and nobody waiting (storage-review A4c, A4e, A4f). INVARIANT: open
-//! and opening files together stay at or below the bound; a want beyond it waits for a use to
-//! end. No step allocates once the table has grown to its working size.
+//! drained, only with no use, nobody waiting and no open or creation of it under way.
+//! INVARIANT: open and opening files together stay at or below the bound; a want beyond it waits
+//! for a use to end. No step allocates once the table has grown to its working size.
 
 use super::token::LogKind;
 use crate::ids::FileId;
@@ -115,6 +115,8 @@ enum State {
     Queued,
     /// The housekeeper is opening it.
     Opening,
+    /// It was not there: the housekeeper is making it.
+    Making,
     /// Open with this handle.
     Open(FileHandle),
 }
@@ -129,6 +131,8 @@ struct Entry {
     is_retired: bool,
     /// Period of its last use.
     used_in: u64,
+    /// Somebody wants it even if it is not there yet.
+    is_made_if_missing: bool,
     waiters: Vec<u64>,
     /// Neighbours in the list of idle open files, oldest first.
     older: u32,
@@ -149,6 +153,7 @@ pub struct FileTable {
     newest_idle: u32,
     /// Number of the period under way; see [`FileTable::close_unused`].
     period: u64,
+    has_made: bool,
 }
 
 impl FileTable {
@@ -167,7 +172,14 @@ impl FileTable {
             oldest_idle: NONE,
             newest_idle: NONE,
             period: 0,
+            has_made: false,
         }
+    }
+
+    /// Whether `want_made` made a file since the last call: the folder is to be synced before
+    /// anything relies on its name.
+    pub const fn take_made(&mut self) -> bool {
+        std::mem::replace(&mut self.has_made, false)
     }
 
     /// Files open or being opened.
@@ -210,6 +222,16 @@ impl FileTable {
             self.open_queued(io);
         }
         Want::Opening
+    }
+
+    /// As `want`; a file that is not there is made, empty.
+    pub fn want_made(&mut self, io: &mut Io, file: SegmentFile, waiter: u64) -> Want {
+        let wanted = self.want(io, file, waiter);
+        if wanted == Want::Opening {
+            let slot = self.by_file[&file];
+            self.entries[slot as usize].is_made_if_missing = true;
+        }
+        wanted
     }
 
     /// Ends one use.
@@ -266,7 +288,7 @@ impl FileTable {
         }
     }
 
-    /// Takes the completion of an open.
+    /// Takes the completion of an open or of a creation.
     pub fn complete(&mut self, io: &mut Io, slot: u64, outcome: Outcome) {
         let slot = u32::try_from(slot).expect("the table made this slot");
         let Outcome::File(reply) = outcome else {
@@ -279,8 +301,20 @@ impl FileTable {
         };
         let entry = &mut self.entries[slot as usize];
         let file = entry.file;
+        if let Err(failure) = result
+            && failure.is_not_found()
+            && entry.is_made_if_missing
+        {
+            // Its users go on waiting here: a file in the making must not count as drained.
+            entry.state = State::Making;
+            let path = file.path();
+            let token = LogKind::OpenFile.token(u64::from(slot));
+            io.submit(token, Op::File(FileOp::Create { path }));
+            return;
+        }
         let mut waiters = std::mem::take(&mut entry.waiters);
         if let Ok((handle, bytes)) = result {
+            self.has_made |= entry.state == State::Making;
             entry.bytes = bytes;
             entry.state = State::Open(handle);
             entry.uses = u32::try_from(waiters.len()).expect("fewer waiters than operations");
@@ -351,6 +385,7 @@ impl FileTable {
                 bytes: 0,
                 is_retired: false,
                 used_in: 0,
+                is_made_if_missing: false,
                 waiters: Vec::new(),
                 older: NONE,
                 newer: NONE,
@@ -367,6 +402,7 @@ impl FileTable {
         entry.uses = 0;
         entry.bytes = 0;
         entry.is_retired = false;
+        entry.is_made_if_missing = false;
         debug_assert!(entry.waiters.is_empty(), "a waiter would be forgotten");
         self.by_file.remove(&entry.file);
         self.vacant.push(slot);
