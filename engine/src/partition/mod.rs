@@ -284,6 +284,12 @@ impl Partition {
         self.segments.iter().map(released).chain(swapped_in)
     }
 
+    /// Whether a segment of its log lies in `file` with this generation.
+    #[must_use]
+    pub fn has_segment(&self, file: FileId, generation: u32) -> bool {
+        self.segment_of_file(file, generation).is_some()
+    }
+
     /// Moves files that retention or an advanced log start set free into `out`. They are not read
     /// or planned for any more; operations in flight on them may still complete.
     pub fn take_released(&mut self, out: &mut Vec<ReleasedFile>) {

@@ -6,7 +6,7 @@ use super::file_table::{FileEvent, FileTable, SegmentFile, Want};
 use super::lists::Partitions;
 use super::token::LogKind;
 use super::{Event, Life, Read, Shard, TimestampSearch};
-use crate::ids::{PartitionHandle, Ticket};
+use crate::ids::{FileId, PartitionHandle, Ticket};
 use crate::io::arena::ArenaSlice;
 use crate::io::{FileHandle, Io, Op, Outcome};
 use crate::partition::{
@@ -79,6 +79,11 @@ impl ColdLogs for Logs<'_> {
     ) -> Result<(), ReadError> {
         let slot = self.0.live_mut(handle).ok_or(ReadError::UnknownPartition)?;
         slot.partition.index_loaded(read, parts)
+    }
+
+    fn has_segment(&self, handle: PartitionHandle, file: FileId, generation: u32) -> bool {
+        let slot = self.0.live(handle);
+        slot.is_some_and(|slot| slot.partition.has_segment(file, generation))
     }
 }
 

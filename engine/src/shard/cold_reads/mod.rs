@@ -11,7 +11,7 @@ mod tests;
 
 use super::file_table::{FileEvent, FileTable, SegmentFile};
 use super::token::LogKind;
-use crate::ids::{PartitionHandle, Ticket};
+use crate::ids::{FileId, PartitionHandle, Ticket};
 use crate::io::arena::ArenaSlice;
 use crate::io::{Io, Outcome};
 use crate::partition::{
@@ -74,6 +74,9 @@ pub trait ColdLogs {
         read: &IndexRead,
         parts: &[ArenaSlice],
     ) -> Result<(), ReadError>;
+
+    /// `Partition::has_segment`. `false` when the partition is gone.
+    fn has_segment(&self, handle: PartitionHandle, file: FileId, generation: u32) -> bool;
 }
 
 /// Settings of a shard's cold reads.
@@ -222,7 +225,7 @@ impl ColdReads {
     }
 
     /// Forgets what is cached of a file (it is about to be released).
-    pub fn forget_file(&mut self, file: crate::ids::FileId) {
+    pub fn forget_file(&mut self, file: FileId) {
         self.pieces.forget_file(file);
     }
 
@@ -306,7 +309,7 @@ impl ColdReads {
                 Progress::Failed(slot, error) => {
                     if self.readers[slot as usize].is_some() {
                         let reader = self.take(slot);
-                        self.finish(reader.ticket, reader.handle, Err(error));
+                        self.failed(env, reader, error);
                     }
                 }
             }
@@ -334,6 +337,23 @@ impl ColdReads {
             handle,
             result,
         });
+    }
+
+    /// A piece of a reader did not come. While it waited for its turn the segment may have gone,
+    /// and its file with it: then that says nothing about the disk.
+    fn failed(&mut self, env: &mut Env<'_, impl ColdLogs>, reader: Reader, error: ReadError) {
+        let (file, generation) = match &reader.wanted {
+            Wanted::Records(read) => (read.file, read.generation),
+            Wanted::Index(read) => (read.file, read.generation),
+        };
+        let is_of_disk = matches!(error, ReadError::Io(_));
+        if !is_of_disk || env.logs.has_segment(reader.handle, file, generation) {
+            return self.finish(reader.ticket, reader.handle, Err(error));
+        }
+        match reader.request {
+            Some(request) => self.plan_again(env, reader, request),
+            None => self.finish(reader.ticket, reader.handle, Ok(ReadBatches::default())),
+        }
     }
 
     /// All pieces of a reader are in memory.
