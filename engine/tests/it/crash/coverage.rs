@@ -16,6 +16,8 @@ pub(super) struct Coverage {
     pub(super) duplicates: u64,
     pub(super) fail_stops: u64,
     pub(super) checkpoints_rotten: u64,
+    /// Rot of the newest copy, with only an older checkpoint in the other one.
+    pub(super) newest_rotten: u64,
     pub(super) reshards: u64,
     pub(super) shard: ShardCounters,
 }
@@ -33,6 +35,7 @@ impl Coverage {
         self.duplicates += more.duplicates;
         self.fail_stops += more.fail_stops;
         self.checkpoints_rotten += more.checkpoints_rotten;
+        self.newest_rotten += more.newest_rotten;
         self.reshards += more.reshards;
         add_counters(&mut self.shard, &more.shard);
     }
@@ -50,9 +53,14 @@ impl Coverage {
             ("fail-stops", self.fail_stops),
             ("changes of the number of shards", self.reshards),
             ("checkpoint copies that rotted", self.checkpoints_rotten),
+            ("newest copies that rotted alone", self.newest_rotten),
             ("commits", self.shard.commits),
             ("placed bytes", self.shard.placed_bytes),
             ("bytes written back", self.shard.write_back_bytes),
+            ("ring wraps", self.shard.ring_wraps),
+            ("tail images", self.shard.tail_images),
+            ("holes with whole commits behind", self.shard.commits_cut),
+            ("files reused", self.shard.files_reused),
             ("checkpoints", self.shard.checkpoints),
             ("rolls", self.shard.rolls),
             ("cold reads", self.shard.cold_read_bytes),
@@ -71,6 +79,10 @@ pub(super) fn add_counters(sum: &mut ShardCounters, more: &ShardCounters) {
     sum.write_back_bytes += more.write_back_bytes;
     sum.checkpoints += more.checkpoints;
     sum.rolls += more.rolls;
+    sum.ring_wraps += more.ring_wraps;
+    sum.tail_images += more.tail_images;
+    sum.commits_cut += more.commits_cut;
+    sum.files_reused += more.files_reused;
     sum.cold_read_bytes += more.cold_read_bytes;
     sum.swaps += more.swaps;
     sum.cleaned_bytes += more.cleaned_bytes;

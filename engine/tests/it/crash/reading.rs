@@ -61,8 +61,8 @@ impl Run {
         };
         let ticket = self.ticket(Asked::Read);
         let node = self.node_of(handle);
-        let problem = |error: ReadError| Halt::Wrong(format!("{handle:?} at {offset}: {error}"));
-        match node.shard.read(&mut node.io, handle, request, ticket) {
+        let read = node.shard.read(&mut node.io, handle, request, ticket);
+        match read {
             Ok(Read::Ready(batches)) => {
                 self.oracle.asked.remove(&ticket.0);
                 return Ok(batches);
@@ -71,14 +71,23 @@ impl Run {
             Err(_) if self.world.is_crashed() => return Err(Halt::Crashed),
             Err(error) => {
                 self.oracle.asked.remove(&ticket.0);
-                return Err(problem(error));
+                return Err(self.unread(handle, offset, error));
             }
         }
         let what = format!("a read of {handle:?} at {offset}");
         self.turn_until(&what, |run| run.reads.contains_key(&ticket.0))?;
         match self.reads.remove(&ticket.0) {
-            Some(result) => result.map_err(problem),
+            Some(result) => result.map_err(|error| self.unread(handle, offset, error)),
             None => Err(Halt::Wrong(format!("{what} was answered twice"))),
+        }
+    }
+
+    fn unread(&self, handle: PartitionHandle, offset: i64, error: ReadError) -> Halt {
+        let text = format!("{handle:?} at {offset}: {error}");
+        match error {
+            ReadError::NoMemory => Halt::Refused(text),
+            ReadError::Io(_) if self.is_faulty() => Halt::Refused(text),
+            _ => Halt::Wrong(text),
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) enum Halt {
     Crashed,
     /// The engine broke a promise.
     Wrong(String),
+    /// A full memory or a failing disk refused a read, as it may.
+    Refused(String),
 }
 
 impl From<String> for Halt {
@@ -49,7 +51,7 @@ pub(super) struct Run {
     pub(super) random: Random,
     pub(super) world: World,
     /// The journals that count: what a root file would say.
-    journals: Vec<JournalSetup>,
+    pub(super) journals: Vec<JournalSetup>,
     next_journal: u16,
     pub(super) nodes: Vec<Node>,
     pub(super) home: BTreeMap<PartitionHandle, usize>,
@@ -58,6 +60,8 @@ pub(super) struct Run {
     pub(super) next_ticket: u64,
     pub(super) next_handle: u64,
     pub(super) batches_made: u64,
+    /// Clients fill the journal as fast as they can.
+    pub(super) is_flood: bool,
     ending: Ending,
     pub(super) turns_left: u64,
     /// What the turns are for.
@@ -100,6 +104,7 @@ impl Run {
             next_ticket: 0,
             next_handle: 1,
             batches_made: 0,
+            is_flood: false,
             ending: Ending::Crashed(Crash::Kill),
             turns_left: 0,
             doing: String::new(),
@@ -163,7 +168,9 @@ impl Run {
             Ok(ending) => ending,
             Err(Halt::Crashed) if self.is_checked => Ending::Crashed(crash),
             Err(Halt::Crashed) => self.ending.then_crashed(crash),
-            Err(Halt::Wrong(problem)) => return Err(problem),
+            // A disk that fails may refuse to be looked at, too.
+            Err(Halt::Refused(_)) if self.is_faulty() => self.ending.then_crashed(Crash::Kill),
+            Err(Halt::Wrong(problem) | Halt::Refused(problem)) => return Err(problem),
         };
         self.end_life(ending);
         Ok(())
@@ -250,10 +257,14 @@ impl Run {
         Ok(())
     }
 
+    /// Whether the disk failed in this life.
+    pub(super) fn is_faulty(&self) -> bool {
+        self.world.counters().disk_faults > self.faults_before
+    }
+
     fn open_failed(&self, index: usize, error: &OpenError) -> Halt {
         // A start on a disk that fails may be refused, and is tried again on a better day.
-        let is_faulty = self.world.counters().disk_faults > self.faults_before;
-        match self.world.is_crashed() || is_faulty {
+        match self.world.is_crashed() || self.is_faulty() {
             true => Halt::Crashed,
             false => Halt::Wrong(format!("shard {index} does not open: {error}")),
         }
@@ -261,34 +272,36 @@ impl Run {
 
     /// A sector of one checkpoint copy may die while the machine is off; the other must do.
     fn rot_a_checkpoint(&mut self) {
-        if !self.random.chance(1, 3) {
-            return;
-        }
         let nth = self.random.below(self.journals.len() as u64) as usize;
         let Some(setup) = self.journals.get(nth).copied() else {
             return;
         };
-        let path = |letter| {
-            let name = format!("{:04x}.ckpt.{letter}", setup.id.0);
-            FilePath::new(Dir::Journal, name)
-        };
-        let world = self.world.clone();
-        let is_good = |path: &FilePath| {
-            let content = world.content(path);
-            content.is_some_and(|content| read_checkpoint(&content, &KEY, setup.id).is_ok())
-        };
+        let mut copies = ['A', 'B'].map(|letter| checkpoint_path(setup.id, letter));
         // After a kill one copy may lie in the drive's cache alone: a power cut may still take it.
-        let is_sure = |path: &FilePath| self.world.is_flushed(path) && is_good(path);
-        let mut copies = [path('A'), path('B')];
-        if !copies.iter().all(is_sure) {
+        let number_of = |path: &FilePath| {
+            let number = checkpoint_number(&self.world, path, setup.id);
+            number.filter(|_| self.world.is_flushed(path))
+        };
+        let (Some(a), Some(b)) = (number_of(&copies[0]), number_of(&copies[1])) else {
+            return;
+        };
+        // Where the crash came between the two, the older one is on trial.
+        let is_between = a != b;
+        if !self.random.chance(1, if is_between { 2 } else { 3 }) {
             return;
         }
-        copies.rotate_left(self.random.below(2) as usize);
-        while is_good(&copies[0]) {
+        let is_b_first = if is_between {
+            b > a
+        } else {
+            self.random.chance(1, 2)
+        };
+        copies.rotate_left(usize::from(is_b_first));
+        while checkpoint_number(&self.world, &copies[0], setup.id).is_some() {
             // Most of a small copy lies in its first blocks.
             self.world.rot(&copies[0], self.random.below(3));
         }
         self.coverage.checkpoints_rotten += 1;
+        self.coverage.newest_rotten += u64::from(is_between);
     }
 
     fn open(&mut self, ios: Vec<Io>) -> Result<(), Halt> {
@@ -373,6 +386,17 @@ impl Run {
     }
 }
 
+pub(super) fn checkpoint_path(journal: JournalId, letter: char) -> FilePath {
+    FilePath::new(Dir::Journal, format!("{:04x}.ckpt.{letter}", journal.0))
+}
+
+/// The number of the checkpoint in a copy, if it is whole.
+fn checkpoint_number(world: &World, path: &FilePath, journal: JournalId) -> Option<u64> {
+    let content = world.content(path)?;
+    let found = read_checkpoint(&content, &KEY, journal).ok()?;
+    Some(found.head.number)
+}
+
 const fn setup(journal: u16) -> JournalSetup {
     JournalSetup {
         id: JournalId(journal),
@@ -398,10 +422,10 @@ fn shard_config(index: usize) -> ShardConfig {
         retention_check_ms: 20,
         ballast_bytes: 1 << 20,
         prepared_bytes_max: 8 << 20,
-        spare_file_bytes_min: 1 << 20,
         cleaner: CleanerConfig {
             backoff_ms: 10,
             ..CleanerConfig::default()
         },
+        spare_file_bytes_min: 16 << 10,
     }
 }

@@ -1,8 +1,9 @@
 //! What clients do between two crashes.
 
 use super::oracle::{Asked, Log, Recent, Sent, compacted, config};
-use super::run::{Halt, Node, Run};
+use super::run::{Halt, Node, Run, checkpoint_path};
 use millrace_engine::ids::{PartitionHandle, TopicId};
+use millrace_engine::io::simulated::{DiskFault, FaultTarget, ScriptedFault};
 use millrace_engine::partition::{AppendError, Appended, BatchBytes, Durability, PartitionSpec};
 use millrace_engine::record_batch::Compression;
 use millrace_engine::record_batch::builder::{self, BatchBuilder};
@@ -17,6 +18,10 @@ impl Run {
     pub(super) fn work(&mut self, actions: u32) -> Result<(), Halt> {
         if self.random.chance(1, 2) {
             self.draw_faults();
+        }
+        self.is_flood = self.random.chance(1, 3);
+        if self.is_flood {
+            self.hold_up_a_checkpoint();
         }
         for _ in 0..actions {
             for _ in 0..1 + self.random.below(4) {
@@ -40,6 +45,18 @@ impl Run {
         self.set_faults(rate, interruptions);
     }
 
+    /// One of the next writes of a checkpoint copy takes so long that the ring may come round.
+    fn hold_up_a_checkpoint(&mut self) {
+        let journal = self.random.below(self.journals.len() as u64) as usize;
+        let letter = if self.random.chance(1, 2) { 'A' } else { 'B' };
+        self.world.script(ScriptedFault {
+            target: FaultTarget::Write,
+            path: Some(checkpoint_path(self.journals[journal].id, letter)),
+            skip: self.random.below(3) as u32,
+            fault: DiskFault::Stall(60_000_000),
+        });
+    }
+
     pub(super) fn heal_disk(&self) {
         self.set_faults(0, 0);
     }
@@ -56,6 +73,9 @@ impl Run {
         let Some(handle) = self.pick_partition() else {
             return self.create();
         };
+        if self.is_flood && self.random.chance(3, 4) {
+            return self.append_new(handle, 5_000..15_000);
+        }
         match self.random.below(100) {
             0..=4 if self.oracle.logs.len() < 5 * self.nodes.len() => self.create(),
             5 => self.delete(handle),
@@ -205,6 +225,7 @@ impl Run {
         let found = match self.read_from(handle, from, offsets.high_watermark) {
             // Retention or an advanced log start may overtake the reader.
             Err(Halt::Wrong(_)) if self.is_behind_log_start(handle, from) => return Ok(()),
+            Err(Halt::Refused(_)) => return Ok(()),
             found => found?,
         };
         let log = &self.oracle.logs[&handle];
