@@ -194,8 +194,6 @@ impl EngineConfig {
             disk_depth_max: (self.disk_depth_max / shards).max(4),
             retention_check_ms: self.retention_check_ms,
             ballast_bytes: self.ballast_bytes,
-            // No released file is written again: docs/decisions/0009-file-reuse.md.
-            spare_file_bytes_min: u64::MAX,
             prepared_bytes_max: (4 << 30) / shards as u64,
             cleaner: self.cleaner.share(shards),
             ..ShardConfig::default()
