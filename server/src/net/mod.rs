@@ -128,7 +128,7 @@ impl Net {
         self.counters
     }
 
-    /// Counts received bytes that a handler copied.
+    /// Counts received bytes that were copied before they came to a handler, or by one.
     pub const fn note_copied_in(&mut self, bytes: usize) {
         self.counters.copied_in_bytes += bytes as u64;
     }

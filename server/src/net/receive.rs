@@ -149,6 +149,8 @@ impl Net {
         let batch = connection.batch_on_the_way();
         connection.is_receiving = true;
         connection.spare = None;
+        let kept = connection.prefix_bytes;
+        self.note_copied_in(received.saturating_sub(kept));
         self.large_bytes += large;
         if let Some((log, bytes)) = batch {
             self.on_the_way.begin(log, bytes);
@@ -216,6 +218,7 @@ impl Net {
             .spare
             .take()
             .filter(|spare| spare.spare() >= needed);
+        let mut moved = 0;
         let buf = match spare {
             Some(spare) => spare,
             None => {
@@ -231,6 +234,7 @@ impl Net {
                     return;
                 };
                 if let Some(pending) = connection.pending.take() {
+                    moved = pending.len();
                     block.extend_from_slice(&pending);
                 }
                 block
@@ -238,6 +242,7 @@ impl Net {
         };
         connection.is_receiving = true;
         connection.is_block_lent = here == 0;
+        self.note_copied_in(moved);
         submit_receive(io, key, socket, ReceiveInto::Buffer { buf, fill: false });
     }
 
@@ -344,6 +349,7 @@ impl Net {
                 total,
             }) => {
                 gathered.extend_from_slice(&buf);
+                let copied = buf.len();
                 let left = total - gathered.len();
                 if left > 0 {
                     connection.large = Some(Large::Heap { gathered, total });
@@ -361,6 +367,7 @@ impl Net {
                             return;
                         }
                     };
+                    self.note_copied_in(copied);
                     submit_receive(io, key, socket, ReceiveInto::Buffer { buf, fill: true });
                     return;
                 }
