@@ -39,10 +39,14 @@ pub(super) struct Slot {
     is_checkpointing: bool,
 }
 
+/// Slots in one piece of memory. All of them in one would be copied, and held twice, to grow.
+const SLOTS_PER_PIECE: usize = 64;
+
 /// All partitions, by slot and by handle.
 #[derive(Debug, Default)]
 pub(super) struct Partitions {
-    slots: Vec<Option<Slot>>,
+    /// Every piece but the last one is full.
+    pieces: Vec<Vec<Option<Slot>>>,
     vacant: Vec<u32>,
     by_handle: FxHashMap<PartitionHandle, u32>,
 }
@@ -72,19 +76,34 @@ impl Partitions {
             is_aging: false,
             is_checkpointing: false,
         };
-        let number = self.vacant.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            (self.slots.len() - 1) as u32
-        });
-        self.slots[number as usize] = Some(slot);
+        let number = self.vacant.pop().unwrap_or_else(|| self.add_slot());
+        *self.place(number) = Some(slot);
         self.by_handle.insert(owner.handle, number);
         number
+    }
+
+    fn add_slot(&mut self) -> u32 {
+        let number = self.slot_count();
+        match self.pieces.last_mut() {
+            Some(last) if last.len() < SLOTS_PER_PIECE => last.push(None),
+            _ => {
+                let mut piece = Vec::with_capacity(SLOTS_PER_PIECE);
+                piece.push(None);
+                self.pieces.push(piece);
+            }
+        }
+        number
+    }
+
+    fn place(&mut self, number: u32) -> &mut Option<Slot> {
+        let number = number as usize;
+        &mut self.pieces[number / SLOTS_PER_PIECE][number % SLOTS_PER_PIECE]
     }
 
     pub(super) fn remove(&mut self, handle: PartitionHandle) -> Option<Slot> {
         let number = self.by_handle.remove(&handle)?;
         self.vacant.push(number);
-        self.slots[number as usize].take()
+        self.place(number).take()
     }
 
     pub(super) fn number(&self, handle: PartitionHandle) -> Option<u32> {
@@ -112,16 +131,21 @@ impl Partitions {
 
     /// Slot of a partition that callers may still use.
     pub(super) fn live_number(&self, handle: PartitionHandle) -> Option<u32> {
-        self.live(handle)?;
-        self.number(handle)
+        let number = self.number(handle)?;
+        let slot = self.at(number)?;
+        (!slot.is_deleted).then_some(number)
     }
 
     pub(super) fn at(&self, number: u32) -> Option<&Slot> {
-        self.slots.get(number as usize)?.as_ref()
+        let number = number as usize;
+        let piece = self.pieces.get(number / SLOTS_PER_PIECE)?;
+        piece.get(number % SLOTS_PER_PIECE)?.as_ref()
     }
 
     pub(super) fn at_mut(&mut self, number: u32) -> Option<&mut Slot> {
-        self.slots.get_mut(number as usize)?.as_mut()
+        let number = number as usize;
+        let piece = self.pieces.get_mut(number / SLOTS_PER_PIECE)?;
+        piece.get_mut(number % SLOTS_PER_PIECE)?.as_mut()
     }
 
     /// The slot of a partition, unless another partition has it by now.
@@ -136,16 +160,17 @@ impl Partitions {
 
     /// Number of slots, empty ones included: the bound of a cursor over them.
     pub(super) fn slot_count(&self) -> u32 {
-        self.slots.len() as u32
+        let before = self.pieces.len().saturating_sub(1) * SLOTS_PER_PIECE;
+        (before + self.pieces.last().map_or(0, Vec::len)) as u32
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
-        let numbered = self.slots.iter().enumerate();
+        let numbered = self.pieces.iter().flatten().enumerate();
         numbered.filter_map(|(number, slot)| Some((number as u32, slot.as_ref()?)))
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Slot)> {
-        let numbered = self.slots.iter_mut().enumerate();
+        let numbered = self.pieces.iter_mut().flatten().enumerate();
         numbered.filter_map(|(number, slot)| Some((number as u32, slot.as_mut()?)))
     }
 }

@@ -27,6 +27,8 @@ const EVICT_PER_TURN: u32 = 256;
 /// Files that nobody uses are closed after once to twice this time, a few per turn.
 const FILES_IDLE_NS: u64 = 30_000_000_000;
 const FILES_CLOSED_PER_TURN: usize = 16;
+/// Room for waiting controls that is kept when none waits.
+const CONTROLS_KEPT: usize = 64;
 /// Bytes of a partition's control record in a commit, at most.
 const PARTITION_CONTROL_BYTES_MAX: usize = 128;
 
@@ -258,6 +260,8 @@ impl Shard {
             self.journal
                 .push_control(waiting.handle, &waiting.control, waiting.ticket);
         }
+        // Thousands of partitions are made at once, and then none for long.
+        self.controls.shrink_to(CONTROLS_KEPT);
     }
 
     /// Takes what partitions have pending, in order of arrival.
