@@ -192,6 +192,8 @@ pub struct Partition {
     /// Checksum of the closed end's partial block, as of the last checkpoint or eviction.
     tail_block_crc: u32,
     image_due: bool,
+    /// A write was not planned because no memory was there for a copy of a block.
+    is_memory_wanted: bool,
     checkpoint_end: Option<u64>,
     /// Segments up to this log position are sealed in the checkpoint under way, and in the newest
     /// durable one.
@@ -248,6 +250,7 @@ impl Partition {
             sum: 0,
             tail_block_crc: 0,
             image_due: false,
+            is_memory_wanted: false,
             checkpoint_end: None,
             checkpoint_sealed: 0,
             durable_sealed: 0,

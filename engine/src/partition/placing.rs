@@ -149,6 +149,7 @@ impl Partition {
         let mut parts = spare.take();
         let gathered = self.gather(arena, number, from..to, &mut parts);
         if gathered == from {
+            self.is_memory_wanted = true;
             spare.give(parts);
             return None;
         }

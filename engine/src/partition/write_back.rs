@@ -194,6 +194,7 @@ impl Partition {
         let mut parts = spare.take();
         let gathered = self.gather(arena, number, from..gap.end, &mut parts);
         if gathered <= gap.start {
+            self.is_memory_wanted = true;
             spare.give(parts);
             return None;
         }
@@ -353,6 +354,12 @@ impl Partition {
         behind.saturating_sub(above)
     }
 
+    /// Whether a write was not planned since the last call because memory for it was short: nothing
+    /// the partition hears of tells when there is some, so it must be asked again.
+    pub const fn take_memory_wanted(&mut self) -> bool {
+        std::mem::replace(&mut self.is_memory_wanted, false)
+    }
+
     /// Writes in flight (any kind).
     #[must_use]
     pub const fn writes_in_flight(&self) -> usize {
@@ -379,7 +386,10 @@ impl Partition {
         let from = segment.index_blocks_written;
         let to = index_blocks_ready(segment, stable).min(from + INDEX_BLOCKS_MAX);
         let bytes = (to - from) as usize * BLOCK;
-        let mut buf = arena.alloc(bytes)?;
+        let Some(mut buf) = arena.alloc(bytes) else {
+            self.is_memory_wanted = true;
+            return None;
+        };
         let owner = self.owner(segment);
         let index = segment.index.as_deref()?;
         for block in from..to {

@@ -37,6 +37,7 @@ pub(super) struct Slot {
     is_full: bool,
     is_aging: bool,
     is_checkpointing: bool,
+    is_starved: bool,
 }
 
 /// Slots in one piece of memory. All of them in one would be copied, and held twice, to grow.
@@ -75,6 +76,7 @@ impl Partitions {
             is_full: false,
             is_aging: false,
             is_checkpointing: false,
+            is_starved: false,
         };
         let number = self.vacant.pop().unwrap_or_else(|| self.add_slot());
         *self.place(number) = Some(slot);
@@ -189,6 +191,8 @@ pub(super) struct Lists {
     aging: BinaryHeap<Reverse<(u64, u32)>>,
     /// Must be written back for the checkpoint.
     checkpointing: VecDeque<u32>,
+    /// Have a write that found no memory.
+    starved: VecDeque<u32>,
     /// Want a commit at a time. Stale ones are skipped.
     deadlines: BinaryHeap<Reverse<(u64, u32)>>,
 }
@@ -229,6 +233,7 @@ impl Lists {
         checkpointing,
         is_checkpointing
     );
+    queue!(push_starved, pop_starved, starved, is_starved);
 
     /// Puts one back that was taken and is still first in line.
     pub(super) fn unpop_pending(&mut self, partitions: &mut Partitions, number: u32) {
@@ -250,6 +255,10 @@ impl Lists {
 
     pub(super) fn checkpointing_len(&self) -> usize {
         self.checkpointing.len()
+    }
+
+    pub(super) fn starved_len(&self) -> usize {
+        self.starved.len()
     }
 
     pub(super) fn has_pending(&self) -> bool {

@@ -126,6 +126,8 @@ pub struct Shard {
     evict_cursor: u32,
     /// When files that nobody uses are closed.
     files_due_ns: u64,
+    /// When partitions that found no memory for a write are looked at again.
+    starved_due_ns: u64,
     retention_due_ns: u64,
     retention_cursor: Option<u32>,
     counters: ShardCounters,

@@ -417,6 +417,7 @@ impl Plan {
             idle_mark_ns: None,
             evict_cursor: 0,
             files_due_ns: 0,
+            starved_due_ns: 0,
             retention_due_ns: 0,
             retention_cursor: None,
             counters: Default::default(),

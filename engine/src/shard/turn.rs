@@ -24,6 +24,8 @@ const EVICT_TO_PERCENT: usize = 70;
 const EVICT_BLOCKS_ABOVE_PERCENT: usize = 78;
 /// Partitions that one turn of eviction looks at.
 const EVICT_PER_TURN: u32 = 256;
+/// After this time a write that found no memory is planned again.
+const MEMORY_RETRY_NS: u64 = 5_000_000;
 /// Files that nobody uses are closed after once to twice this time, a few per turn.
 const FILES_IDLE_NS: u64 = 30_000_000_000;
 const FILES_CLOSED_PER_TURN: usize = 16;
@@ -46,6 +48,7 @@ impl Shard {
         self.end_query_turn(io);
         self.close_unused_files(io);
         if self.is_at_work() {
+            self.feed_starved();
             self.apply_retention();
             self.take_deadlines();
             self.clean(io);
@@ -92,6 +95,7 @@ impl Shard {
         };
         [
             self.table.has_idle().then_some(self.files_due_ns),
+            (self.lists.starved_len() > 0).then_some(self.starved_due_ns),
             self.lists.next_deadline_ns(),
             self.idle_mark_ns,
             self.checkpoint_due_ns(),
@@ -180,7 +184,7 @@ impl Shard {
                 .partition
                 .plan_placed(io.arena(), &rule, &mut self.spare)
             else {
-                return;
+                return self.note_starved(number);
             };
             self.counters.placed_bytes += plan.bytes;
             let whose = (LogKind::Placed, number, handle);
@@ -408,7 +412,7 @@ impl Shard {
                 plan = slot.partition.plan_index_write(arena, &mut self.spare);
             }
             let Some(plan) = plan else {
-                return;
+                return self.note_starved(number);
             };
             if kind == LogKind::WriteBack {
                 self.counters.write_back_bytes += plan.bytes;
@@ -417,6 +421,30 @@ impl Shard {
             let whose = (kind, number, handle);
             self.writes
                 .start(io, &mut self.table, &mut self.spare, whose, plan);
+        }
+    }
+
+    /// A partition whose write found no memory is looked at again soon: memory comes back with
+    /// whatever was sent or written elsewhere, and nobody would tell this partition of it.
+    fn note_starved(&mut self, number: u32) {
+        let Some(slot) = self.partitions.at_mut(number) else {
+            return;
+        };
+        if slot.partition.take_memory_wanted() {
+            self.lists.push_starved(&mut self.partitions, number);
+            self.starved_due_ns = self.now.ns + MEMORY_RETRY_NS;
+        }
+    }
+
+    fn feed_starved(&mut self) {
+        if self.starved_due_ns > self.now.ns {
+            return;
+        }
+        for _ in 0..self.lists.starved_len() {
+            if let Some(number) = self.lists.pop_starved(&mut self.partitions) {
+                self.lists.touch(&mut self.partitions, number);
+                self.want_write_back(number);
+            }
         }
     }
 

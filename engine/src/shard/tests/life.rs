@@ -129,3 +129,40 @@ fn a_clean_stop_keeps_everything_and_raises_no_epoch() {
     assert_eq!(after.leader_epoch, before.leader_epoch + 1);
     machine.check_promises(&[1]);
 }
+
+#[test]
+fn a_write_that_finds_no_memory_brings_the_shard_back_to_it() {
+    let mut machine = Machine::new(6);
+    machine.create(1, Durability::Disk);
+    machine.append(1, &batch(1, 3000, 1)).unwrap();
+    machine.settle();
+    let is_prepared = |machine: &Machine| {
+        let slot = machine.shard.as_ref().unwrap().partitions.get(handle(1));
+        slot.unwrap()
+            .partition
+            .files()
+            .any(|file| file.prepared > 0)
+    };
+    assert!(machine.turn_until(1000, is_prepared));
+    let mut held = Vec::new();
+    while let Some(buf) = machine.io.arena().alloc(4096) {
+        held.push(buf);
+    }
+    // The checkpoint wants the last block, which is not full: for that it takes a copy.
+    let is_starved = |machine: &Machine| {
+        let shard = machine.shard.as_ref().unwrap();
+        shard.lists.starved_len() > 0 && !shard.is_busy()
+    };
+    assert!(machine.turn_until(1000, is_starved));
+    let soon_ns = machine.io.now_ns() + 10_000_000;
+    let deadline_ns = machine.shard().next_deadline_ns().unwrap();
+    assert!(deadline_ns <= soon_ns, "nothing else would wake the shard");
+    assert_eq!(machine.shard().counters().write_back_bytes, 0);
+    drop(held);
+    let is_written = |machine: &Machine| {
+        let shard = machine.shard.as_ref().unwrap();
+        shard.counters().write_back_bytes > 0 && shard.checkpointing.is_idle()
+    };
+    assert!(machine.turn_until(1000, is_written));
+    assert_eq!(machine.shard().lists.starved_len(), 0);
+}

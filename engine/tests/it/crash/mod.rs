@@ -174,5 +174,7 @@ planted_bugs_are_caught! {
     notices_a_journal_recycled_after_the_first_checkpoint_copy: RecycleAfterFirstCopy,
     notices_a_ring_used_to_its_last_file: RingUsedWhole,
     notices_batches_readable_before_they_are_durable: HighWatermarkAtAppend,
+    notices_relaxed_offsets_given_out_again: RelaxedOffsetsReused,
+    notices_placed_entries_without_producers: PlacedWithoutProducers,
     notices_a_swap_before_its_files_are_durable: SwapBeforeDurable,
 }
