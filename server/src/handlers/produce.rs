@@ -9,7 +9,7 @@ use crate::broker::BrokerShard;
 use crate::config::{TimestampType, TopicSettings};
 use crate::error_mapping::{append_error, batch_error, explanation};
 use crate::groups::offsets_topic::is_internal;
-use crate::handlers::validation::{RecordRules, Validation};
+use crate::handlers::validation::{RecordRules, Refused, Validation};
 use crate::mail::{HopBytes, HopProduce, Mail, Produced};
 use crate::net::{Frame, FrameBytes, Response};
 use crate::protocol::produce::{
@@ -36,6 +36,8 @@ pub struct ProduceRequest {
     names: String,
     topics: Vec<(Range<usize>, Range<usize>)>,
     partitions: Vec<PartitionResult>,
+    /// By item, what records a batch was refused for.
+    refused_records: Vec<(usize, Vec<i32>)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +65,7 @@ struct BatchRules<'a> {
 }
 
 const ZSTD_VERSION_MIN: i16 = 7;
+const KEYLESS: &str = "the topic is compacted and takes no records without a key";
 
 /// Handles a request that is all in one place.
 ///
@@ -169,6 +172,7 @@ impl BrokerShard {
             names: String::new(),
             topics: Vec::new(),
             partitions: Vec::new(),
+            refused_records: Vec::new(),
         });
         request.head = head;
         request.acks = start.acks;
@@ -177,6 +181,7 @@ impl BrokerShard {
         request.names.clear();
         request.topics.clear();
         request.partitions.clear();
+        request.refused_records.clear();
         self.produces.insert(request).map_err(|_| Refusal::Close)
     }
 
@@ -227,7 +232,7 @@ impl BrokerShard {
             return;
         };
         match self.must_validate(place.handle, rules.as_ref(), records) {
-            Err(error) => return self.produce_failed(key, item, error),
+            Err(refused) => return self.produce_refused(key, item, refused),
             Ok(true) => {
                 let bytes = frame.slice_of(records);
                 return self.produce_validated(key, item, start, (place, bytes), rules);
@@ -279,7 +284,7 @@ impl BrokerShard {
             Err(error) => return self.produce_failed(key, item, error),
         };
         match self.must_validate(place.handle, rules.as_ref(), &batch) {
-            Err(error) => return self.produce_failed(key, item, error),
+            Err(refused) => return self.produce_refused(key, item, refused),
             Ok(true) => {
                 let bytes = FrameBytes::Arena(batch.freeze());
                 return self.produce_validated(key, item, start, (place, bytes), rules);
@@ -376,6 +381,15 @@ impl BrokerShard {
     fn produce_failed(&mut self, key: SlabKey, item: usize, error: ErrorCode) {
         if let Some(request) = self.produces.get_mut(key) {
             request.partitions[item].error = error;
+        }
+    }
+
+    pub(crate) fn produce_refused(&mut self, key: SlabKey, item: usize, refused: Refused) {
+        self.produce_failed(key, item, refused.error);
+        if let Some(request) = self.produces.get_mut(key)
+            && !refused.records.is_empty()
+        {
+            request.refused_records.push((item, refused.records));
         }
     }
 
@@ -606,7 +620,9 @@ fn write_response(scratch: &mut Vec<u8>, request: &ProduceRequest) -> Result<(),
         ProduceResponseWriter::begin(scratch, head.version, head.correlation_id, topics)?;
     for (name, partitions) in &request.topics {
         writer.topic(&request.names[name.clone()], partitions.len())?;
-        for result in &request.partitions[partitions.clone()] {
+        for item in partitions.clone() {
+            let result = &request.partitions[item];
+            let refused = request.refused_records.iter().find(|(of, _)| *of == item);
             let is_good = result.error.is_none();
             writer.partition(&ProducedPartition {
                 index: result.index,
@@ -614,7 +630,11 @@ fn write_response(scratch: &mut Vec<u8>, request: &ProduceRequest) -> Result<(),
                 base_offset: if is_good { result.base_offset } else { -1 },
                 log_append_time_ms: if is_good { result.log_append_time } else { -1 },
                 log_start_offset: if is_good { result.log_start } else { -1 },
-                error_message: explanation(result.error),
+                refused_records: refused.map_or(&[], |(_, records)| records.as_slice()),
+                error_message: match refused {
+                    Some(_) if result.error == ErrorCode::InvalidRecord => Some(KEYLESS),
+                    _ => explanation(result.error),
+                },
             })?;
         }
     }

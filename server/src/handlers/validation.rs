@@ -40,8 +40,26 @@ pub(crate) struct RecordRules {
     batch_bytes_max: usize,
 }
 
+/// Records that are named when a batch is refused because of them.
+const NAMED_RECORDS_MAX: usize = 1000;
+
 /// What validation of a batch brings: other bytes for it, if it changes.
-type Validated = Result<Option<Vec<u8>>, ErrorCode>;
+type Validated = Result<Option<Vec<u8>>, Refused>;
+
+/// Why a batch is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) error: ErrorCode,
+    /// The first records at fault, as indexes in the batch (KIP-467); empty when it is the batch.
+    pub(crate) records: Vec<i32>,
+}
+
+impl From<ErrorCode> for Refused {
+    fn from(error: ErrorCode) -> Self {
+        let records = Vec::new();
+        Self { error, records }
+    }
+}
 
 impl RecordRules {
     /// What `settings` ask of the records of a checked batch. `None`: nothing.
@@ -77,28 +95,42 @@ impl RecordRules {
             CompressionError::Corrupt { .. } => ErrorCode::CorruptMessage,
             CompressionError::TooLarge { .. } => ErrorCode::MessageTooLarge,
         })?;
-        for (index, record) in (0..).zip(Records::new(&self.header, &opened)) {
-            let record = record.map_err(|_| ErrorCode::InvalidRecord)?;
-            let is_in_place = record.offset == self.header.base_offset.saturating_add(index);
-            if !is_in_place || self.has_keys && record.key.is_none() {
-                return Err(ErrorCode::InvalidRecord);
-            }
-            let times = self.times.as_ref();
-            // -1 says that the record carries no time.
-            if times
-                .is_some_and(|times| record.timestamp >= 0 && !times.contains(&record.timestamp))
-            {
-                return Err(ErrorCode::InvalidTimestamp);
-            }
-        }
+        self.look_at_records(&opened)?;
         let Some(codec) = self.codec else {
             return Ok(None);
         };
         match recompress(&self.header, &opened, codec) {
             // KAFKA: the bound holds for what came and for what is stored.
             Ok(made) if made.len() <= self.batch_bytes_max => Ok(Some(made)),
-            _ => Err(ErrorCode::MessageTooLarge),
+            _ => Err(ErrorCode::MessageTooLarge.into()),
         }
+    }
+
+    /// KAFKA: every record at fault is named, so that a client can send the others again.
+    fn look_at_records(&self, opened: &[u8]) -> Result<(), Refused> {
+        let mut refused: Option<Refused> = None;
+        for (index, record) in (0_i32..).zip(Records::new(&self.header, opened)) {
+            let record = record.map_err(|_| ErrorCode::InvalidRecord)?;
+            if record.offset != self.header.base_offset.saturating_add(i64::from(index)) {
+                return Err(ErrorCode::InvalidRecord.into());
+            }
+            let times = self.times.as_ref();
+            // -1 says that the record carries no time.
+            let is_late = times
+                .is_some_and(|times| record.timestamp >= 0 && !times.contains(&record.timestamp));
+            let is_bad = is_late || self.has_keys && record.key.is_none();
+            if !is_bad {
+                continue;
+            }
+            let refused = refused.get_or_insert_with(|| ErrorCode::InvalidRecord.into());
+            if is_late {
+                refused.error = ErrorCode::InvalidTimestamp;
+            }
+            if refused.records.len() < NAMED_RECORDS_MAX {
+                refused.records.push(index);
+            }
+        }
+        refused.map_or(Ok(()), Err)
     }
 }
 
@@ -111,7 +143,7 @@ pub(crate) struct Validation {
     pub(crate) bytes: FrameBytes,
     pub(crate) is_acked: bool,
     /// `None`: it is being looked at.
-    pub(crate) result: Option<Result<(), ErrorCode>>,
+    pub(crate) result: Option<Result<(), Refused>>,
 }
 
 impl BrokerShard {
@@ -122,7 +154,7 @@ impl BrokerShard {
         handle: PartitionHandle,
         rules: Option<&RecordRules>,
         batch: &[u8],
-    ) -> Result<bool, ErrorCode> {
+    ) -> Result<bool, Refused> {
         let is_behind = self.validations.iter().any(|it| it.place.handle == handle);
         match rules {
             Some(rules) if rules.is_light() => rules.apply(batch).map(|_| is_behind),
@@ -188,7 +220,9 @@ impl BrokerShard {
 
     fn append_one_validated(&mut self, validation: Validation) {
         let (key, item) = (validation.key, validation.item);
-        if let Some(Err(error)) = validation.result {
+        if let Some(Err(refused)) = validation.result {
+            let error = refused.error;
+            self.produce_refused(key, item, refused);
             return self.produce_result_arrived(key, item, Some(Err(error)));
         }
         let hop = HopProduce {

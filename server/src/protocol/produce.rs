@@ -319,6 +319,8 @@ pub struct ProducedPartition<'a> {
     pub log_append_time_ms: i64,
     /// The first offset that may be read.
     pub log_start_offset: i64,
+    /// The records that caused the error, as indexes in the batch; none when it is the batch.
+    pub refused_records: &'a [i32],
     /// More about the error.
     pub error_message: Option<&'a str>,
 }
@@ -388,8 +390,13 @@ impl<'s, S: Sink> ProduceResponseWriter<'s, S> {
             partition.log_start_offset.write(*sink, *v, RESPONSES)?;
         }
         if v.number >= 8 {
-            // No errors of single records: a batch is taken or refused as a whole.
-            put_long_length(*sink, *v, 0, RESPONSES)?;
+            put_long_length(*sink, *v, partition.refused_records.len(), RESPONSES)?;
+            for index in partition.refused_records {
+                index.write(*sink, *v, RESPONSES)?;
+                // The partition's message says it for each of them.
+                None::<&str>.write(*sink, *v, RESPONSES)?;
+                put_no_tags(*sink, *v)?;
+            }
             partition.error_message.write(*sink, *v, RESPONSES)?;
         }
         put_no_tags(*sink, *v)

@@ -5,7 +5,7 @@ use std::ops::Range;
 use millrace_server::protocol::fetch::{FetchResponseWriter, FetchStart, FetchedPartition};
 use millrace_server::protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use millrace_server::protocol::messages::produce_response::{
-    PartitionProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
 };
 use millrace_server::protocol::messages::*;
 use millrace_server::protocol::produce::{
@@ -227,7 +227,15 @@ fn produced(index: i32) -> ProducedPartition<'static> {
         base_offset: 1 << 40,
         log_append_time_ms: -1,
         log_start_offset: 3,
+        refused_records: &[3, 70_000],
         error_message: Some("bad batch"),
+    }
+}
+
+fn refused_record(batch_index: i32) -> BatchIndexAndErrorMessage<'static> {
+    BatchIndexAndErrorMessage {
+        batch_index,
+        batch_index_error_message: None,
     }
 }
 
@@ -241,6 +249,7 @@ fn produce_topic(
         log_append_time_ms: -1,
         log_start_offset: 3,
         error_message: Some("bad batch".into()),
+        record_errors: vec![refused_record(3), refused_record(70_000)].into(),
         ..PartitionProduceResponse::default()
     };
     TopicProduceResponse {

@@ -41,6 +41,50 @@ fn a_compacted_topic_refuses_records_without_a_key_in_every_codec() {
     }
 }
 
+/// The error, and the indexes of the records that it is about.
+fn refused(client: &mut Client, topic: &str, batch: &[u8]) -> (i16, Vec<i32>) {
+    let frame = client.call(8, &produce_request(-1, topic, 0, Some(batch)));
+    let response: ProduceResponse<'_> = decode(&frame, 8);
+    let topic = response.responses.first().unwrap();
+    let result = topic.partition_responses.first().unwrap();
+    assert!(result.error_message.is_some());
+    let records = result.record_errors.iter();
+    (
+        result.error_code,
+        records.map(|record| record.batch_index).collect(),
+    )
+}
+
+#[test]
+fn the_records_that_a_batch_is_refused_for_are_named() {
+    let broker = TestBroker::new(2);
+    broker.create_with("t", 1, &[("cleanup.policy", "compact")]);
+    broker.create_with("past", 1, &[("message.timestamp.before.max.ms", "60000")]);
+    let mut client = broker.client();
+    for codec in [Compression::None, Compression::Lz4] {
+        let mut builder = BatchBuilder::new(codec);
+        let mut late = BatchBuilder::new(codec);
+        for index in 0..50_i64 {
+            let key = (index % 10 != 3).then_some(b"k".as_slice());
+            builder.push(now_ms(), key, Some(b"v"), &[]);
+            let is_late = index == 7 || index == 8;
+            let time = now_ms() - if is_late { 3_600_000 } else { 0 };
+            late.push(time, Some(b"k"), Some(b"v"), &[]);
+        }
+        let keyless = refused(&mut client, "t", &builder.build().unwrap());
+        let wanted = vec![3, 13, 23, 33, 43];
+        assert_eq!(keyless, (ErrorCode::InvalidRecord.code(), wanted));
+        let late = refused(&mut client, "past", &late.build().unwrap());
+        assert_eq!(late, (ErrorCode::InvalidTimestamp.code(), vec![7, 8]));
+    }
+    let mut many = BatchBuilder::new(Compression::None);
+    for _ in 0..1500 {
+        many.push(now_ms(), None, Some(b"v"), &[]);
+    }
+    let (_, named) = refused(&mut client, "t", &many.build().unwrap());
+    assert_eq!(named, (0..1000).collect::<Vec<_>>());
+}
+
 #[test]
 fn a_payload_that_is_no_records_is_refused_where_records_matter() {
     let broker = TestBroker::new(1);
