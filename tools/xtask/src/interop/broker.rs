@@ -22,6 +22,8 @@ pub(super) struct Setup {
     pub(super) cores: &'static str,
     /// The value of `--advertise`.
     pub(super) advertise: &'static str,
+    /// Settings with Kafka's names.
+    pub(super) settings: &'static [(&'static str, &'static str)],
 }
 
 /// A broker and its data directory.
@@ -65,6 +67,9 @@ impl Broker {
             .args(["--cores", setup.cores])
             .args(["--advertise", setup.advertise])
             .args(["--memory", "512MiB"]);
+        for (key, value) in setup.settings {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
         let base = self.folder.join(format!("broker-{}", self.starts));
         let mut process = Process::start(&mut command, &base, Stdio::null())?;
         let start = Instant::now();
@@ -114,7 +119,7 @@ impl Broker {
 
 /// Asks for the broker's versions. A connection alone proves nothing: the listener of a killed
 /// broker takes connections until the kernel has taken its ring apart.
-fn answers(port: u16) -> std::io::Result<()> {
+pub(super) fn answers(port: u16) -> std::io::Result<()> {
     // Size 10, ApiVersions (18) in version 0, correlation id 1, no client id.
     let request = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
@@ -124,7 +129,7 @@ fn answers(port: u16) -> std::io::Result<()> {
 }
 
 /// The first of four free ports in a row, below the range that outgoing connections take.
-fn free_ports() -> Result<u16> {
+pub(super) fn free_ports() -> Result<u16> {
     let first = 20_000 + u16::try_from(std::process::id() % 2_000)? * PORTS;
     let candidates = (first..28_000)
         .chain(20_000..first)

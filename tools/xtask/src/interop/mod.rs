@@ -1,4 +1,4 @@
-//! `cargo xtask interop`: real clients against real brokers, killed while they work.
+//! `cargo xtask interop`: real clients and their test suites against real brokers.
 //!
 //! Every broker is started fresh on 127.0.0.1, with 1, 2 and 4 shards and both ways to advertise.
 //! Debian's package index goes in line by line with each codec, and must come back byte for byte,
@@ -11,6 +11,7 @@ mod groups;
 mod input;
 mod process;
 mod scenarios;
+mod suites;
 mod verify;
 
 use anyhow::{Context, Result, bail};
@@ -20,25 +21,70 @@ use std::process::Command;
 /// Options of `cargo xtask interop`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// How much: `quick` sends 1.5 MB per topic, `full` the whole index
-    #[arg(value_enum, default_value_t = Extent::Quick)]
-    extent: Extent,
+    /// `quick` and `full` kill brokers while clients work, with 1.5 MB per topic or the whole
+    /// index; the others are suites with ids
+    #[arg(value_enum, default_value_t = Work::Quick)]
+    work: Work,
     /// The broker to test; built with --release when not given
     #[arg(long, value_name = "PATH")]
     binary: Option<PathBuf>,
-    /// Only scenarios whose name contains this
+    /// quick, full: only scenarios whose name contains this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
-    /// Keep data directories and logs of scenarios that pass, too
+    /// Keep data directories (and, of quick and full, logs of scenarios that pass), too
     #[arg(long)]
     keep: bool,
+    /// Suites: which broker
+    #[arg(long, value_enum, default_value_t = suites::Peer::Millrace)]
+    peer: suites::Peer,
+    /// Suites: only these, into the table that is there
+    #[arg(long, value_name = "ID,…", value_delimiter = ',')]
+    ids: Vec<String>,
+    /// Suites: only ids that have no row in the table that is there
+    #[arg(long = "continue")]
+    is_continued: bool,
+    /// Suites: begin no id after this many seconds
+    #[arg(long, value_name = "N")]
+    seconds: Option<u64>,
+    /// Suites: ids at the same time
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Suites: only setups with this many shards
+    #[arg(long, value_name = "N")]
+    shards: Option<usize>,
+    /// Suites: only setups that advertise so: single or per-core
+    #[arg(long, value_name = "HOW")]
+    advertise: Option<String>,
+    /// Suites: make what passed the committed list
+    #[arg(long = "write")]
+    is_written: bool,
 }
 
-/// How much is sent.
+/// What is run.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum Extent {
+enum Work {
     Quick,
     Full,
+    /// The test runner of librdkafka 2.15.1
+    Librdkafka,
+    /// Kafka's own command-line tools
+    KafkaTools,
+    /// The live tests of the crate rdkafka
+    Rdkafka,
+    /// The live tests of the crate rskafka
+    Rskafka,
+    /// Our scenario programs for five clients
+    Clients,
+}
+
+/// A suite with ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SuiteName {
+    Librdkafka,
+    Rdkafka,
+    Rskafka,
+    KafkaTools,
+    Clients,
 }
 
 /// What all scenarios share.
@@ -50,20 +96,32 @@ struct Bench {
     is_kept: bool,
 }
 
-/// Runs every scenario and says which failed.
+/// Runs what was asked for.
 ///
 /// # Errors
-/// When one failed, or when a client cannot be installed.
+/// When a scenario or an expected id failed, or when a client cannot be installed.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let folder = target_folder().join("interop");
     let binary = match &args.binary {
-        Some(binary) => binary.clone(),
+        Some(binary) => std::path::absolute(binary)?,
         None => build_broker()?,
     };
-    let bytes_max = match args.extent {
-        Extent::Quick => 1_500_000,
-        Extent::Full => usize::MAX,
+    std::fs::create_dir_all(&folder)?;
+    let suite = |name| suites::run(args, name, &binary, &folder);
+    let bytes_max = match args.work {
+        Work::Quick => 1_500_000,
+        Work::Full => usize::MAX,
+        Work::Librdkafka => return suite(SuiteName::Librdkafka),
+        Work::KafkaTools => return suite(SuiteName::KafkaTools),
+        Work::Rdkafka => return suite(SuiteName::Rdkafka),
+        Work::Rskafka => return suite(SuiteName::Rskafka),
+        Work::Clients => return suite(SuiteName::Clients),
     };
+    run_scenarios(args, binary, folder, bytes_max)
+}
+
+/// Runs every scenario and says which failed.
+fn run_scenarios(args: &Args, binary: PathBuf, folder: PathBuf, bytes_max: usize) -> Result<()> {
     let bench = Bench {
         binary,
         clients: clients::Clients::install(&folder)?,

@@ -58,7 +58,11 @@ pub(super) fn all() -> Vec<Scenario> {
             for advertise in ADVERTISE {
                 scenarios.push(Scenario {
                     work,
-                    setup: Setup { cores, advertise },
+                    setup: Setup {
+                        cores,
+                        advertise,
+                        settings: &[],
+                    },
                 });
             }
         }
