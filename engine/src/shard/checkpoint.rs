@@ -516,7 +516,7 @@ impl Shard {
         }
     }
 
-    fn release(&mut self, io: &mut Io, release: Release) {
+    pub(super) fn release(&mut self, io: &mut Io, release: Release) {
         let file = release.file.file;
         self.cold.forget_file(file);
         let (table, spare) = (&mut self.table, &mut self.spare);

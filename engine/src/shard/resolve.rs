@@ -128,6 +128,11 @@ impl Shard {
                 file,
                 after_checkpoint,
             }));
+        while is(Bug::ReuseAtOnce)
+            && let Some(release) = self.releases.pop_front()
+        {
+            self.release(io, release);
+        }
         let tickets = commit.controls.iter().copied();
         self.events.extend(tickets.map(Event::ControlDone));
     }

@@ -10,6 +10,7 @@
 use super::token::LogKind;
 use crate::ids::FileId;
 use crate::io::{Dir, FileHandle, FileOp, FilePath, FileReply, Io, IoFailure, Op, Outcome};
+use crate::planted::{Bug, is};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 
@@ -280,6 +281,10 @@ impl FileTable {
             self.events.push_back(FileEvent::Drained(file));
             return;
         };
+        if is(Bug::ReuseWithWriteInFlight) {
+            self.events.push_back(FileEvent::Drained(file));
+            return;
+        }
         let entry = &mut self.entries[slot as usize];
         entry.is_retired = true;
         if matches!(entry.state, State::Open(_)) && entry.uses == 0 {

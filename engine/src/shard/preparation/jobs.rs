@@ -13,6 +13,7 @@ use crate::ids::FileId;
 use crate::io::arena::{ArenaBuf, ArenaSlice};
 use crate::io::{Dir, FileHandle, FileOp, FileReply, Io, IoFailure, Op};
 use crate::limits::BLOCK_BYTES;
+use crate::planted::{Bug, is};
 use crate::segment::file_format::SegmentIdentity;
 
 /// Growth on a disk that is nearly full.
@@ -261,7 +262,10 @@ impl Preparation {
             (Step::Filling, _) => self.submit_step(io, index, Step::Syncing),
             // The identity was written durably, but zeros before it were not.
             (Step::WritingIdentity, _) => self.submit_step(io, index, Step::Syncing),
-            (Step::Syncing, _) if self.making_of(file).origin == Origin::Begun => {
+            (Step::Syncing, _)
+                if self.making_of(file).origin == Origin::Begun
+                    && !is(Bug::HandOverBeforeDirSync) =>
+            {
                 self.await_dir_sync(io, index);
             }
             (Step::Syncing, _) => self.end_job(io, table, index, true),
