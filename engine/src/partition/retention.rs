@@ -17,8 +17,21 @@ impl Partition {
             return Err(self.high_watermark.offset);
         }
         self.asked_log_start = self.asked_log_start.max(offset);
+        self.seal_if_deleted(offset);
         self.push_control(Control::LogStart { offset }, ticket);
         Ok(())
+    }
+
+    /// Seals the active segment when every record of it is below `log_start`, so that its file goes
+    /// too: deleting everything must give a full disk its space back.
+    fn seal_if_deleted(&mut self, log_start: i64) {
+        let readable = self.high_watermark.offset.min(self.resolved.offset);
+        if let Some(active) = self.segments.back_mut()
+            && active.record_bytes() > 0
+            && active.end_offset <= log_start.min(readable)
+        {
+            active.is_sealed = true;
+        }
     }
 
     /// Records appended from here on have leader epoch `epoch` (higher than the present one).

@@ -369,8 +369,11 @@ impl Checkpointing {
 impl Shard {
     /// When a checkpoint is due by time alone.
     pub(super) fn checkpoint_due_ns(&self) -> Option<u64> {
-        let is_changed = self.journal.next_sequence > self.checkpointing.start_sequence;
-        (self.checkpointing.is_idle() && is_changed).then(|| {
+        // Released files wait for the next one even when nothing else happens: a full disk would
+        // wait for them for ever.
+        let is_wanted = self.journal.next_sequence > self.checkpointing.start_sequence
+            || !self.releases.is_empty();
+        (self.checkpointing.is_idle() && is_wanted).then(|| {
             let interval_ns = self.config.checkpoint_interval_ms.saturating_mul(1_000_000);
             self.checkpointing.done_at_ns.saturating_add(interval_ns)
         })

@@ -171,6 +171,12 @@ impl Shard {
         }
     }
 
+    /// Free bytes on the segments' disk from which appends go on after it was full.
+    #[must_use]
+    pub const fn free_bytes_wanted(&self) -> u64 {
+        preparation::ballast::free_bytes_wanted(self.config.ballast_bytes)
+    }
+
     /// Counters for metrics, gates and benchmarks.
     #[must_use]
     pub fn counters(&self) -> ShardCounters {

@@ -258,7 +258,9 @@ impl Shard {
         }
         self.begin_checkpoint(false);
         self.run_until(io, |shard| shard.checkpointing.is_idle())?;
-        self.events.clear();
+        // Nobody asked for what happened so far; that the disk is full concerns everybody.
+        self.events
+            .retain(|event| matches!(event, super::Event::DiskFull(_)));
         self.life = Life::Running;
         for number in 0..self.partitions.slot_count() {
             self.lists.touch(&mut self.partitions, number);

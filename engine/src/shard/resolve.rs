@@ -264,16 +264,22 @@ impl Shard {
             }
             PreparationEvent::DiskFull(is_full) => {
                 if !is_full {
-                    self.writes
-                        .retry_stalled(io, &mut self.table, &mut self.spare);
-                    self.checkpointing.space_returned();
+                    self.retry_stalled_writes(io);
                 }
                 self.events.push(Event::DiskFull(is_full));
             }
+            // Index blocks and checkpoints must get on, for only behind them files are released.
+            PreparationEvent::BallastSpent => self.retry_stalled_writes(io),
             PreparationEvent::Failed(failure) => {
                 self.fail_stop(format!("segment space was not prepared: {failure}"));
             }
         }
+    }
+
+    fn retry_stalled_writes(&mut self, io: &mut Io) {
+        self.writes
+            .retry_stalled(io, &mut self.table, &mut self.spare);
+        self.checkpointing.space_returned();
     }
 
     fn prepared(&mut self, handle: PartitionHandle, file: crate::ids::FileId, to: u64) {

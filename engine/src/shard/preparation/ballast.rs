@@ -11,6 +11,12 @@ use crate::io::{Dir, FileHandle, FileOp, FilePath, FileReply, IoFailure};
 /// Time between looks at the free space while the disk is full.
 const PROBE_INTERVAL_NS: u64 = 1_000_000_000;
 
+/// Free space from which a ballast of `bytes` is made again: twice its size, for the one half is
+/// taken by the ballast itself.
+pub(in crate::shard) const fn free_bytes_wanted(bytes: u64) -> u64 {
+    bytes.saturating_mul(2)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Opening,
@@ -158,8 +164,7 @@ impl Ballast {
                 State::Spent
             }
             (State::Probing, FileReply::Space { free, .. }) => {
-                // Twice its size: the one half is taken by the ballast itself.
-                if free >= self.bytes.saturating_mul(2) {
+                if free >= free_bytes_wanted(self.bytes) {
                     State::Opening
                 } else {
                     self.probe_at_ns = now_ns + PROBE_INTERVAL_NS;

@@ -7,7 +7,7 @@
 //! that a full disk can refuse new appends and still take everything that was admitted.
 //! INVARIANT: one sequence of operations per file at a time; no step waits on the shard's thread.
 
-mod ballast;
+pub(super) mod ballast;
 mod jobs;
 mod recycling;
 
@@ -85,6 +85,9 @@ pub enum PreparationEvent {
     },
     /// The disk became full (`true`), or space returned and the ballast was made (`false`).
     DiskFull(bool),
+    /// The ballast's space is there for what a full disk stopped: to be tried again. Comes at every
+    /// look at a disk that stays full.
+    BallastSpent,
     /// A file operation failed for another reason than a full disk: the shard must stop.
     Failed(IoFailure),
 }
@@ -598,6 +601,7 @@ impl Preparation {
             BallastStep::Freed => {
                 self.enter_full(io);
                 self.retry_stalled();
+                self.events.push_back(PreparationEvent::BallastSpent);
             }
             BallastStep::Ready => {
                 self.is_tight = false;

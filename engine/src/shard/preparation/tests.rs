@@ -123,6 +123,7 @@ impl Fixture {
                     file, prepared_to, ..
                 } => self.prepared.push((file, prepared_to)),
                 PreparationEvent::DiskFull(is_full) => self.full.push(is_full),
+                PreparationEvent::BallastSpent => {}
                 PreparationEvent::Failed(failure) => self.failures.push(failure),
             }
         }

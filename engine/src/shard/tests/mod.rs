@@ -1,6 +1,7 @@
 //! A shard over the simulated disk: appends, commits, checkpoints, crashes and recovery.
 
 mod cleaning;
+mod full_disk;
 mod harness;
 mod journal_rules;
 mod life;
