@@ -86,9 +86,30 @@ pub static BROKER_KEYS: &[BrokerKey] = &[
         "As node.id.",
     ),
     key(
+        "compression.gzip.level",
+        Kind::Int { min: -1, max: 9 },
+        "-1",
+        "Default of the topic config.",
+    ),
+    key(
+        "compression.lz4.level",
+        Kind::Int { min: 1, max: 17 },
+        "9",
+        "Default of the topic config.",
+    ),
+    key(
         "compression.type",
         COMPRESSION,
         "producer",
+        "Default of the topic config.",
+    ),
+    key(
+        "compression.zstd.level",
+        Kind::Int {
+            min: -131_072,
+            max: 22,
+        },
+        "3",
         "Default of the topic config.",
     ),
     key(

@@ -78,12 +78,36 @@ pub static TOPIC_KEYS: &[TopicKey] = &[
          keeps the newest record of every key, and refuses records without a key."
     ),
     topic_key!(
+        "compression.gzip.level",
+        Kind::Int { min: -1, max: 9 },
+        "-1",
+        ["compression.gzip.level" * 1],
+        "Accepted; a batch that is encoded here gets the codec's own default."
+    ),
+    topic_key!(
+        "compression.lz4.level",
+        Kind::Int { min: 1, max: 17 },
+        "9",
+        ["compression.lz4.level" * 1],
+        "Accepted; a batch that is encoded here gets the codec's own default."
+    ),
+    topic_key!(
         "compression.type",
         COMPRESSION,
         "producer",
         ["compression.type" * 1],
         "The codec batches are stored with: that of their producer, or this one, with which they \
          are compressed anew."
+    ),
+    topic_key!(
+        "compression.zstd.level",
+        Kind::Int {
+            min: -131_072,
+            max: 22
+        },
+        "3",
+        ["compression.zstd.level" * 1],
+        "Accepted; a batch that is encoded here gets the codec's own default."
     ),
     topic_key!(
         "delete.retention.ms",
@@ -227,14 +251,14 @@ pub static TOPIC_KEYS: &[TopicKey] = &[
         "Accepted; file space is always prepared ahead of appends."
     ),
     topic_key!(
-        "remote.copy.disable",
+        "remote.log.copy.disable",
         Kind::Bool,
         "false",
         [],
         "Accepted; there is no tiered storage."
     ),
     topic_key!(
-        "remote.delete.on.disable",
+        "remote.log.delete.on.disable",
         Kind::Bool,
         "false",
         [],

@@ -486,3 +486,54 @@ fn the_broker_describes_itself_and_its_cluster() {
         assert_eq!(nodes[0].port, i32::from(broker.addresses()[0].port()));
     }
 }
+
+/// Every topic config of Kafka 4.3, with a value that is not its default where there is one.
+const TOPIC_CONFIGS: [(&str, &str); 33] = [
+    ("cleanup.policy", "compact"),
+    ("compression.gzip.level", "5"),
+    ("compression.lz4.level", "7"),
+    ("compression.type", "lz4"),
+    ("compression.zstd.level", "4"),
+    ("delete.retention.ms", "7001"),
+    ("file.delete.delay.ms", "7002"),
+    ("flush.messages", "7003"),
+    ("flush.ms", "7004"),
+    ("follower.replication.throttled.replicas", "*"),
+    ("index.interval.bytes", "7005"),
+    ("leader.replication.throttled.replicas", "*"),
+    ("local.retention.bytes", "7006"),
+    ("local.retention.ms", "7007"),
+    ("max.compaction.lag.ms", "7008"),
+    ("max.message.bytes", "7009"),
+    ("message.timestamp.after.max.ms", "7010"),
+    ("message.timestamp.before.max.ms", "7011"),
+    ("message.timestamp.type", "LogAppendTime"),
+    ("min.cleanable.dirty.ratio", "0.25"),
+    ("min.compaction.lag.ms", "7012"),
+    ("min.insync.replicas", "1"),
+    ("preallocate", "true"),
+    ("remote.log.copy.disable", "false"),
+    ("remote.log.delete.on.disable", "false"),
+    ("remote.storage.enable", "false"),
+    ("retention.bytes", "70013000"),
+    ("retention.ms", "70014000"),
+    ("segment.bytes", "7015000"),
+    ("segment.index.bytes", "7016"),
+    ("segment.jitter.ms", "7017"),
+    ("segment.ms", "7018000"),
+    ("unclean.leader.election.enable", "true"),
+];
+
+#[test]
+fn every_topic_config_is_stored_described_and_kept() {
+    let mut broker = TestBroker::new(2);
+    broker.create_with("t", 2, &TOPIC_CONFIGS);
+    for _ in 0..2 {
+        let mut client = broker.client();
+        for (name, value) in TOPIC_CONFIGS {
+            let found = config(&mut client, "t", name);
+            assert_eq!(found, (value.to_owned(), 1), "{name}");
+        }
+        broker.restart();
+    }
+}
