@@ -112,6 +112,8 @@ pub struct Answering {
 #[derive(Clone, Copy, Debug)]
 struct Search {
     timestamp: i64,
+    /// Records before the log start are deleted, although their batch may still be there.
+    start: i64,
     end: i64,
     leader_epoch: i32,
 }
@@ -303,6 +305,7 @@ impl BrokerShard {
         };
         let search = Search {
             timestamp,
+            start: offsets.log_start,
             end,
             leader_epoch,
         };
@@ -396,7 +399,8 @@ impl BrokerShard {
                 continue;
             }
             if header.timestamp_type() == TimestampType::LogAppendTime {
-                return SearchStep::Found(found(search, header.max_timestamp, header.base_offset));
+                let offset = header.base_offset.max(search.start);
+                return SearchStep::Found(found(search, header.max_timestamp, offset));
             }
             match header.compression() {
                 None => {}
@@ -573,6 +577,7 @@ fn found(search: Search, timestamp: i64, offset: i64) -> Answer {
 
 fn first_at(header: &Header, payload: &[u8], search: Search) -> Option<(i64, i64)> {
     let mut records = Records::new(header, payload).map_while(Result::ok);
-    let record = records.find(|record| record.timestamp >= search.timestamp)?;
+    let record = records
+        .find(|record| record.timestamp >= search.timestamp && record.offset >= search.start)?;
     Some((record.timestamp, record.offset))
 }

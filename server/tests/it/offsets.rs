@@ -132,6 +132,42 @@ fn deleted_records_are_gone_also_after_a_restart() {
 }
 
 #[test]
+fn times_are_looked_for_behind_what_was_deleted_only() {
+    let mut broker = TestBroker::new(1);
+    broker.create("t", 1);
+    let start = now_ms() - 1_000_000;
+    let mut client = broker.client();
+    let times = [start, start + 100, start + 200, start + 300];
+    for (codec, time) in [Compression::Gzip, Compression::Zstd]
+        .iter()
+        .cycle()
+        .zip(times)
+    {
+        let sent = batch(*codec, time, &["a", "b"]);
+        assert_eq!(client.produce(("t", 0), &sent).0, 0);
+    }
+    assert_eq!(offset_at(&mut client, 0, -3), (0, start + 301, 7));
+    assert_eq!(delete(&mut client, 3), (0, 3));
+    for _ in 0..2 {
+        let mut at = |time| offset_at(&mut client, 0, time);
+        assert_eq!(at(-2), (0, -1, 3));
+        assert_eq!(at(0), (0, start + 101, 3), "inside the batch it begins in");
+        assert_eq!(at(start + 150), (0, start + 200, 4));
+        assert_eq!(at(-3), (0, start + 301, 7), "the largest");
+        assert_eq!(at(start + 302), (0, -1, -1));
+        broker.restart();
+        client = broker.client();
+    }
+    assert_eq!(delete(&mut client, -1), (0, 8));
+    assert_eq!(
+        offset_at(&mut client, 0, -3),
+        (0, -1, -1),
+        "nothing is left"
+    );
+    assert_eq!(offset_at(&mut client, 0, 0), (0, -1, -1));
+}
+
+#[test]
 fn the_end_of_a_leader_epoch_is_told() {
     let broker = TestBroker::new(2);
     broker.create("t", 2);
