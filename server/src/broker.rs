@@ -47,6 +47,8 @@ pub struct Shared {
     pub shards: usize,
     /// Memory for the groups of each shard.
     pub group_bytes_max: usize,
+    /// Memory for the fetch sessions of each shard.
+    pub session_bytes_max: usize,
 }
 
 /// Answers an admin request once the controller is done.
@@ -160,6 +162,8 @@ const MAIL_MAX: usize = 256;
 const FRAMES_MAX: usize = 64;
 /// Time between looks at silent connections.
 const SWEEP_NS: u64 = 5_000_000_000;
+/// The same while some connection waits for memory.
+const STARVED_SWEEP_NS: u64 = 1_000_000_000;
 /// Time after which something that waits for memory is tried again.
 const STARVED_RETRY_NS: u64 = 1_000_000;
 
@@ -201,6 +205,7 @@ impl BrokerShard {
         let groups = GroupDesk::new(settings.groups, parts.shared.group_bytes_max);
         let sessions = FetchSessions::new(
             settings.fetch_sessions_max.div_ceil(shards),
+            parts.shared.session_bytes_max,
             i32::from(me.0),
             i32::try_from(shards).unwrap_or(1),
         );
@@ -568,8 +573,17 @@ impl BrokerShard {
                 Event::FailStopped(why) => {
                     log::error!("{} takes no more appends until restart: {why}", self.me);
                 }
-                Event::DiskFull(true) => log::error!("{}: disk full, produce is refused", self.me),
-                Event::DiskFull(false) => log::info!("{}: disk space is back", self.me),
+                Event::DiskFull(true) => {
+                    let wanted = self.engine.free_bytes_wanted() >> 20;
+                    log::error!(
+                        "{}: disk full: produce is refused with KAFKA_STORAGE_ERROR and goes on by \
+                         itself once {wanted} MiB are free; reads go on",
+                        self.me
+                    );
+                }
+                Event::DiskFull(false) => {
+                    log::info!("{}: disk space is back, produce goes on", self.me)
+                }
             }
         }
         self.events = events;
@@ -602,8 +616,13 @@ impl BrokerShard {
         }
         self.tick_groups(now_ns);
         if now_ns >= self.next_sweep_ns {
-            self.next_sweep_ns = now_ns.saturating_add(SWEEP_NS);
             self.net.sweep(&mut self.io);
+            let until_ns = if self.net.is_starved() {
+                STARVED_SWEEP_NS
+            } else {
+                SWEEP_NS
+            };
+            self.next_sweep_ns = now_ns.saturating_add(until_ns);
         }
         self.retry_accept(now_ns);
     }

@@ -2,123 +2,28 @@
 //! connect, and stops cleanly.
 
 use crate::broker::{BrokerShard, Parts, Phase, Shared};
-use crate::config::{BrokerSettings, ConfigError};
+use crate::config::BrokerSettings;
 use crate::counters::BrokerCounters;
+use crate::listen_plan::{Bound, ListenPlan};
 use crate::listener::Acceptor;
 use crate::mail::Mail;
 use crate::net::{Net, NetLimits};
+use crate::run_error::{RunError, open_failed, option_named};
+use crate::serve_config::{Advertise, ServeConfig};
 use crate::start_lines::{self, RelaxedTopic, StartFacts};
-use crate::topics::catalog::Node;
 use millrace_engine::engine::open::{DirectoryLock, prepare};
-use millrace_engine::engine::{Cores, EngineConfig, EngineError};
+use millrace_engine::engine::{Cores, EngineConfig};
 use millrace_engine::ids::{PartitionHandle, ShardId};
 use millrace_engine::io::group::{
-    KernelConfig, SetupError, ShardGroup, ShardSeat, allowed_cores, on_terminate, start_shards,
+    KernelConfig, ShardGroup, ShardSeat, allowed_cores, on_terminate, start_shards,
 };
 use millrace_engine::io::remote::{Remote, RemoteInbox};
-use millrace_engine::io::{Io, IoFailure, SocketHandle, process_limits};
+use millrace_engine::io::{Io, SocketHandle, process_limits};
 use millrace_engine::partition::Durability;
-use millrace_engine::shard::{JournalSetup, OpenError, Shard, ShardConfig};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::sync::Arc;
+use millrace_engine::shard::{JournalSetup, Shard, ShardConfig};
+use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-
-/// How shards appear to clients.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Advertise {
-    /// As one node with one port.
-    #[default]
-    Single,
-    /// Each as its own node: node id and port of the first plus its number.
-    PerCore,
-}
-
-/// What `millrace serve` was told.
-#[derive(Clone, Debug)]
-pub struct ServeConfig {
-    /// Where the data is.
-    pub data_dir: PathBuf,
-    /// Where the journals are; `None`: `journal` in the data directory.
-    pub journal_dir: Option<PathBuf>,
-    /// Where to listen, `HOST:PORT`; the host is an address or `localhost`.
-    pub listen: String,
-    /// What clients are told to connect to, `HOST:PORT`; `None`: where it listens.
-    pub advertised: Option<String>,
-    /// How shards appear to clients.
-    pub advertise: Advertise,
-    /// Id of the (first) node.
-    pub node_id: i32,
-    /// One core for each shard; `None`: the allowed cores.
-    pub cores: Option<Vec<usize>>,
-    /// Memory for everything that grows with use.
-    pub memory_bytes: u64,
-    /// Settings: the configuration file's, then those of the command line.
-    pub settings: Vec<(String, String)>,
-}
-
-impl Default for ServeConfig {
-    fn default() -> Self {
-        Self {
-            data_dir: PathBuf::from("millrace-data"),
-            journal_dir: None,
-            listen: "127.0.0.1:9092".to_owned(),
-            advertised: None,
-            advertise: Advertise::Single,
-            node_id: 0,
-            cores: None,
-            memory_bytes: 1 << 30,
-            settings: Vec::new(),
-        }
-    }
-}
-
-/// Why a broker could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// A setting is wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// An option is wrong.
-    #[error("{option} {value:?}: {problem}")]
-    Option {
-        /// Which.
-        option: &'static str,
-        /// Its value.
-        value: String,
-        /// What is wrong and what to do.
-        problem: String,
-    },
-    /// The kernel does not let the shards run.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    /// A port cannot be listened on.
-    #[error("cannot listen on {address}: {failure}{hint}")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        failure: IoFailure,
-        /// What it may be.
-        hint: &'static str,
-    },
-    /// The data cannot be opened.
-    #[error("{shard}: {error}{hint}")]
-    Open {
-        /// Which shard.
-        shard: ShardId,
-        /// Why.
-        error: OpenError,
-        /// What to do.
-        hint: &'static str,
-    },
-    /// The data directory cannot be used.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// Another shard could not start; its error says why.
-    #[error("stopped because another shard could not start")]
-    Stopped,
-}
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Response bytes of one connection that may wait for its socket.
 const OUTGOING_BYTES_MAX: usize = 8 << 20;
@@ -128,6 +33,10 @@ const MAILBOX_CAPACITY: usize = 1024;
 const SEGMENT_FILES_MAX: usize = 16_384;
 /// Segment files without which the limit of open files is worth a warning.
 const SEGMENT_FILES_FEW: u64 = 1024;
+/// A sixteenth of the memory is for groups.
+const GROUPS_PART: u64 = 16;
+/// A thirty-second of the memory is for fetch sessions.
+const SESSIONS_PART: u64 = 32;
 /// Commands taken in one turn.
 const COMMANDS_MAX: usize = 16;
 
@@ -218,9 +127,9 @@ impl Running {
     }
 }
 
-/// A sixteenth of the memory is for groups, each shard's its share.
-fn group_bytes_max(memory_bytes: u64, shards: usize) -> usize {
-    let share = memory_bytes / 16 / shards.max(1) as u64;
+/// Each shard's share of a part of the memory.
+fn share(memory_bytes: u64, part: u64, shards: usize) -> usize {
+    let share = memory_bytes / part / shards.max(1) as u64;
     usize::try_from(share).unwrap_or(usize::MAX)
 }
 
@@ -239,16 +148,7 @@ fn stop_all(remote: &Remote<Command>) {
 /// See [`RunError`].
 pub fn run(config: &ServeConfig) -> Result<(), RunError> {
     let running = start(config)?;
-    let told = config.advertised.clone();
-    let told = told.or_else(|| running.addresses.first().map(SocketAddr::to_string));
-    start_lines::log_start(&StartFacts {
-        kernel: &running.kernel,
-        memory_bytes: config.memory_bytes,
-        report: running.group.report(),
-        relaxed_topics: &running.relaxed_topics,
-        client_address: &told.unwrap_or_default(),
-        nodes: running.addresses.len(),
-    });
+    // Before anybody is told that it is ready: who reads that may end it at once.
     let remote = running.group.remote();
     let watched = on_terminate(move |times| {
         if times > 1 {
@@ -261,6 +161,16 @@ pub fn run(config: &ServeConfig) -> Result<(), RunError> {
     if let Err(error) = watched {
         log::warn!("signals are not handled, the broker can only be killed: {error}");
     }
+    let told = config.advertised.clone();
+    let told = told.or_else(|| running.addresses.first().map(SocketAddr::to_string));
+    start_lines::log_start(&StartFacts {
+        kernel: &running.kernel,
+        memory_bytes: config.memory_bytes,
+        report: running.group.report(),
+        relaxed_topics: &running.relaxed_topics,
+        client_address: &told.unwrap_or_default(),
+        nodes: running.addresses.len(),
+    });
     running.join()
 }
 
@@ -276,17 +186,23 @@ pub fn start(config: &ServeConfig) -> Result<Running, RunError> {
     if let Some(line) = few_files(settings.connections_max, process_limits::raise().open_files) {
         log::warn!("{line}");
     }
+    let plan = Arc::new(ListenPlan::new(config, &settings)?);
+    // A stored data directory may have another number of shards than there are cores.
+    let known = config.cores.as_ref().map_or(1, Vec::len);
+    let mut bound = plan.listen(0..known)?;
     let prepared = prepare(&engine_config(config, &settings), Arc::new(place));
     let prepared = prepared.map_err(|error| option_named(error, config))?;
     let shards = prepared.shards.len();
-    let plan = Arc::new(ListenPlan::new(config, &settings, shards)?);
+    bound.extend(plan.listen(known..shards.max(known))?);
+    let bound = Arc::new(Mutex::new(bound));
     for line in &prepared.report {
         log::info!("{line}");
     }
     let shared = Arc::new(Shared {
         settings: Arc::new(settings),
         shards,
-        group_bytes_max: group_bytes_max(config.memory_bytes, shards),
+        group_bytes_max: share(config.memory_bytes, GROUPS_PART, shards),
+        session_bytes_max: share(config.memory_bytes, SESSIONS_PART, shards),
     });
     let (started, starts) = channel();
     let arena_bytes = prepared.kernel.arena_bytes;
@@ -294,6 +210,7 @@ pub fn start(config: &ServeConfig) -> Result<Running, RunError> {
     let body = move |seat: ShardSeat<Mail, Command>| {
         let shard = ShardStart {
             plan: Arc::clone(&plan),
+            bound: Arc::clone(&bound),
             shared: Arc::clone(&shared),
             arena_bytes,
             started: started.clone(),
@@ -340,136 +257,11 @@ fn wait_for(
     Some((addresses, relaxed_topics))
 }
 
-/// Where shards listen and what clients are told.
-#[derive(Debug)]
-struct ListenPlan {
-    advertise: Advertise,
-    node_id: i32,
-    listen: SocketAddr,
-    advertised: Option<(String, u16)>,
-}
-
-impl ListenPlan {
-    fn new(
-        config: &ServeConfig,
-        settings: &BrokerSettings,
-        shards: usize,
-    ) -> Result<Self, RunError> {
-        let (listen_option, listen) = match settings.explicit("listeners") {
-            Some(listener) => ("config listeners", bare(listener)),
-            None => ("--listen", config.listen.as_str()),
-        };
-        let (advertised_option, advertised) = match settings.explicit("advertised.listeners") {
-            Some(listener) => ("config advertised.listeners", Some(bare(listener))),
-            None => ("--advertised", config.advertised.as_deref()),
-        };
-        let (host, port) = host_and_port(listen_option, listen)?;
-        let ip: IpAddr = match host.as_str() {
-            "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            host => host.parse().map_err(|_| RunError::Option {
-                option: listen_option,
-                value: listen.to_owned(),
-                problem: "the host must be an IP address or localhost".to_owned(),
-            })?,
-        };
-        if ip.is_unspecified() && advertised.is_none() {
-            return Err(RunError::Option {
-                option: listen_option,
-                value: listen.to_owned(),
-                problem: "listening on all addresses needs --advertised HOST:PORT, the address \
-                          that clients are told to connect to"
-                    .to_owned(),
-            });
-        }
-        let ports_needed = match config.advertise {
-            Advertise::Single => 1,
-            Advertise::PerCore => shards,
-        };
-        let advertised = advertised
-            .map(|text| host_and_port(advertised_option, text))
-            .transpose()?;
-        for port in [Some(port), advertised.as_ref().map(|(_, port)| *port)]
-            .into_iter()
-            .flatten()
-        {
-            if usize::from(port) + ports_needed > usize::from(u16::MAX) + 1 {
-                return Err(RunError::Option {
-                    option: listen_option,
-                    value: listen.to_owned(),
-                    problem: format!("{ports_needed} ports from {port} on end above 65535"),
-                });
-            }
-        }
-        let node_id = settings
-            .explicit("node.id")
-            .or_else(|| settings.explicit("broker.id"));
-        Ok(Self {
-            advertise: config.advertise,
-            node_id: node_id
-                .and_then(|id| id.parse().ok())
-                .unwrap_or(config.node_id),
-            listen: SocketAddr::new(ip, port),
-            advertised,
-        })
-    }
-
-    /// Where a shard listens, if it does.
-    fn address(&self, shard: ShardId) -> Option<SocketAddr> {
-        let mut address = self.listen;
-        match self.advertise {
-            Advertise::Single => (shard == ShardId(0)).then_some(address),
-            Advertise::PerCore => {
-                if address.port() != 0 {
-                    address.set_port(address.port() + shard.0);
-                }
-                Some(address)
-            }
-        }
-    }
-
-    /// What clients are told about the shard that listens at `bound`.
-    fn node(&self, shard: ShardId, bound: SocketAddr) -> Node {
-        let id = self.node_id + i32::from(shard.0);
-        match &self.advertised {
-            Some((host, port)) => Node {
-                id,
-                host: host.clone(),
-                port: port + shard.0,
-            },
-            None => Node {
-                id,
-                host: bound.ip().to_string(),
-                port: bound.port(),
-            },
-        }
-    }
-}
-
-/// Takes `PLAINTEXT://` off a Kafka listener.
-fn bare(listener: &str) -> &str {
-    listener
-        .split_once("://")
-        .map_or(listener, |(_, address)| address)
-}
-
-fn host_and_port(option: &'static str, text: &str) -> Result<(String, u16), RunError> {
-    let wrong = || RunError::Option {
-        option,
-        value: text.to_owned(),
-        problem: "expected one HOST:PORT with a port up to 65535".to_owned(),
-    };
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let port = port.parse().map_err(|_| wrong())?;
-    if host.is_empty() {
-        return Err(wrong());
-    }
-    Ok((host.to_owned(), port))
-}
-
 /// What one shard's thread starts with.
 struct ShardStart {
     plan: Arc<ListenPlan>,
+    /// Each shard takes its own out of it, once.
+    bound: Arc<Mutex<Vec<Bound>>>,
     shared: Arc<Shared>,
     arena_bytes: usize,
     started: Sender<Option<Started>>,
@@ -557,12 +349,19 @@ impl ShardStart {
             }
             shard.park();
         }
-        start_lines::log_end(&shard.counters());
         if !has_served {
             self.tell(None);
             return Err(RunError::Stopped);
         }
+        start_lines::log_end(&shard.counters());
         Ok(())
+    }
+
+    fn take_listener(&self, io: &mut Io) -> Option<(SocketHandle, SocketAddr)> {
+        let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = bound.iter().position(|(shard, ..)| *shard == io.shard())?;
+        let (_, socket, address) = bound.swap_remove(index);
+        Some((io.attach_socket(socket), address))
     }
 
     fn limits(&self) -> NetLimits {
@@ -584,11 +383,7 @@ impl ShardStart {
         journal: JournalSetup,
     ) -> Result<(Option<Acceptor>, Shard), RunError> {
         let shard = io.shard();
-        let listener = self
-            .plan
-            .address(shard)
-            .map(|address| listen(io, address))
-            .transpose()?;
+        let listener = self.take_listener(io);
         let settings = &self.shared.settings;
         let all = (0..self.shared.shards).map(|index| ShardId(u16::try_from(index).unwrap_or(0)));
         let (shards, share) = match self.plan.advertise {
@@ -617,57 +412,6 @@ fn relaxed_topics(shard: &BrokerShard) -> Vec<RelaxedTopic> {
     topics
         .filter(|topic| topic.durability != Durability::Disk)
         .collect()
-}
-
-fn listen(io: &mut Io, address: SocketAddr) -> Result<(SocketHandle, SocketAddr), RunError> {
-    io.listen(address).map_err(|failure| RunError::Listen {
-        address,
-        failure,
-        hint: if failure.is_address_in_use() {
-            "; another broker or program uses this port: stop it or choose another with --listen"
-        } else if failure.is_foreign_address() {
-            "; no interface of this machine has this address: give one that it has, or \
-             --listen 0.0.0.0:PORT with --advertised"
-        } else {
-            ""
-        },
-    })
-}
-
-fn open_failed(shard: ShardId, error: OpenError) -> RunError {
-    let hint = match &error {
-        OpenError::Io { failure, .. } if failure.is_out_of_files() => {
-            "; raise the limit of open files with LimitNOFILE (systemd), --ulimit nofile \
-             (containers) or ulimit -n"
-        }
-        OpenError::Io { failure, .. } if failure.is_full() => {
-            "; free space on the disk of --data-dir or --journal-dir"
-        }
-        OpenError::Io { .. } | OpenError::Refused { .. } => "",
-    };
-    RunError::Open { shard, error, hint }
-}
-
-/// The engine's names of what the command line has options for.
-fn option_named(error: EngineError, config: &ServeConfig) -> RunError {
-    match error {
-        EngineError::Config(wrong) if wrong.key == "memory_bytes" => RunError::Option {
-            option: "--memory",
-            value: format!("{} MiB", config.memory_bytes >> 20),
-            problem: format!(
-                "{} to {} MiB are allowed; each shard needs 16 MiB at least, fewer --cores need \
-                 less",
-                wrong.min >> 20,
-                wrong.max >> 20
-            ),
-        },
-        EngineError::Config(wrong) if wrong.key == "cores" => RunError::Option {
-            option: "--cores",
-            value: format!("{} cores", wrong.value),
-            problem: format!("{} to {} are allowed", wrong.min, wrong.max),
-        },
-        other => RunError::Engine(other),
-    }
 }
 
 fn engine_config(config: &ServeConfig, settings: &BrokerSettings) -> EngineConfig {
@@ -731,18 +475,5 @@ mod tests {
             line.contains("limited to 1024") && line.contains("LimitNOFILE"),
             "{line}"
         );
-    }
-
-    #[test]
-    fn a_failed_opening_says_what_to_raise_or_free() {
-        let said = |errno| {
-            let object = "0001.0000.jnl".to_owned();
-            let failure = IoFailure::Os(errno);
-            open_failed(ShardId(1), OpenError::Io { object, failure }).to_string()
-        };
-        // EMFILE, ENOSPC, EIO.
-        assert!(said(24).contains("0001.0000.jnl") && said(24).contains("LimitNOFILE"));
-        assert!(said(28).contains("free space"));
-        assert!(!said(5).contains(';'));
     }
 }

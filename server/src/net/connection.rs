@@ -26,8 +26,8 @@ pub(super) enum Large {
         batch_bytes: usize,
         log: u64,
     },
-    /// The whole frame in one block; the receive owns it.
-    Block,
+    /// The whole frame in one block of so many bytes; the receive owns it.
+    Block { bytes: usize },
     /// Larger than any block: pieces are received into blocks and gathered here.
     Heap { gathered: Vec<u8>, total: usize },
 }

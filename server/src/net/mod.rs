@@ -50,6 +50,8 @@ const RECEIVE_PERCENT_MAX: usize = 78;
 const LENT_NS_MAX: u64 = 5_000_000_000;
 /// How long a large frame may take between two pieces.
 const STALLED_NS_MAX: u64 = 60_000_000_000;
+/// How long an unfinished frame may hold memory that other connections wait for.
+const HOARDED_NS_MAX: u64 = 3_000_000_000;
 
 const ACCEPT: u64 = 0;
 const RECEIVE: u64 = 1;
@@ -269,7 +271,10 @@ impl Net {
 
     /// Puts connections that wait for memory back in line, to try again.
     pub fn retry_starved(&mut self, io: &mut Io) {
-        for key in std::mem::take(&mut self.starved) {
+        let mut starved = std::mem::take(&mut self.starved);
+        // From the other end every time: who came first must not keep out who came last.
+        starved.reverse();
+        for key in starved {
             let Some(connection) = self.get(key) else {
                 continue;
             };
@@ -411,6 +416,7 @@ impl Net {
     /// Looks for connections that were silent too long and for blocks lent to silent ones.
     pub fn sweep(&mut self, io: &mut Io) {
         let now_ns = io.now_ns();
+        let is_memory_wanted = self.is_starved();
         for index in 0..self.entries.len() {
             let entry = &self.entries[index];
             let Some(connection) = &entry.connection else {
@@ -425,7 +431,11 @@ impl Net {
                 && self.limits.idle_ns_max.is_some_and(|max| silent_ns > max);
             let is_stalled =
                 connection.large.is_some() && connection.is_receiving && silent_ns > STALLED_NS_MAX;
-            if is_idle || is_stalled {
+            let is_hoarding = is_memory_wanted
+                && connection.is_receiving
+                && (connection.large.is_some() || connection.pending.is_some())
+                && silent_ns > HOARDED_NS_MAX;
+            if is_idle || is_stalled || is_hoarding {
                 self.close(io, key);
             } else if connection.is_block_lent && silent_ns > LENT_NS_MAX {
                 io.cancel(token(RECEIVE, key.index, key.generation));

@@ -39,7 +39,7 @@ pub(super) fn large_bytes(connection: &Connection) -> usize {
     match &connection.large {
         None => 0,
         Some(Large::Split { batch_bytes, .. }) => *batch_bytes,
-        Some(Large::Block) => ARENA_BLOCK_MAX,
+        Some(Large::Block { bytes }) => *bytes,
         Some(Large::Heap { total, .. }) => *total,
     }
 }
@@ -334,7 +334,7 @@ impl Net {
         let batch = connection.batch_on_the_way();
         let frame = match connection.large.take() {
             None => return,
-            Some(Large::Block) => Frame::Whole(FrameBytes::Arena(buf.freeze())),
+            Some(Large::Block { .. }) => Frame::Whole(FrameBytes::Arena(buf.freeze())),
             Some(Large::Split {
                 prefix,
                 batch_bytes,
@@ -434,14 +434,15 @@ fn begin_block(
     room: usize,
     size: usize,
 ) -> Option<ArenaBuf> {
-    if room < ARENA_BLOCK_MAX {
+    let bytes = size.next_power_of_two();
+    if room < bytes {
         return None;
     }
     let mut buf = Net::block(io, size)?;
     let here = connection.cut(connection.pending_bytes().len())?;
     buf.extend_from_slice(&here[SIZE_BYTES..]);
     buf.limit_spare(size - buf.len());
-    connection.large = Some(Large::Block);
+    connection.large = Some(Large::Block { bytes });
     Some(buf)
 }
 

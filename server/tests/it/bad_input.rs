@@ -164,6 +164,28 @@ fn a_large_frame_that_is_no_produce_request_is_refused_and_one_that_stops_is_dro
 }
 
 #[test]
+fn frames_that_stop_do_not_keep_others_out() {
+    let broker = TestBroker::with(1, |config| config.memory_bytes = 64 << 20);
+    broker.create("t", 1);
+    let large = plain(&[&"x".repeat(1_000_000)]);
+    let asked = crate::harness::produce_request(-1, "t", 0, Some(&large));
+    let mut whole = Vec::new();
+    millrace_server::protocol::encode_request(&mut whole, 9, 1, Some("x"), &asked).unwrap();
+    // More than there is memory for: each sends a part and keeps its connection.
+    let stopped: Vec<Client> = (0..60)
+        .map(|_| {
+            let mut client = broker.client();
+            client.send_bytes(&whole[..20_000]);
+            client
+        })
+        .collect();
+    let mut client = broker.client();
+    assert_eq!(client.produce(("t", 0), &plain(&["small"])), (0, 0));
+    assert_eq!(client.produce(("t", 0), &large), (0, 1));
+    drop(stopped);
+}
+
+#[test]
 fn connections_above_the_bounds_are_closed_at_once() {
     let broker = TestBroker::with(2, |config| {
         let key = "max.connections.per.ip".to_owned();
@@ -216,10 +238,12 @@ fn a_port_in_use_is_named_and_a_wildcard_needs_an_advertised_address() {
         error.contains(&address.to_string()) && error.contains("--listen"),
         "{error}"
     );
+    assert!(!config.data_dir.exists(), "nothing was made");
 
     config.listen = "0.0.0.0:0".to_owned();
     let error = start(&config).unwrap_err().to_string();
     assert!(error.contains("--advertised"), "{error}");
+    assert!(!config.data_dir.exists(), "nothing was made");
 
     config.data_dir = broker.config().data_dir.clone();
     config.listen = "127.0.0.1:0".to_owned();

@@ -95,6 +95,46 @@ fn the_first_batch_comes_above_all_limits_and_only_the_first() {
 }
 
 #[test]
+fn the_limits_hold_for_whatever_comes_behind_the_first_batch() {
+    let broker = TestBroker::new(1);
+    broker.create("t", 2);
+    let mut client = broker.client();
+    let one = plain(&[&"x".repeat(1000)]);
+    for partition in [0, 1] {
+        for _ in 0..5 {
+            client.produce(("t", partition), &one);
+        }
+    }
+    let mut counts = |bytes_max: usize, partition_bytes_max: usize| {
+        let partition = |partition| FetchPartition {
+            partition,
+            partition_max_bytes: i32::try_from(partition_bytes_max).unwrap(),
+            ..FetchPartition::default()
+        };
+        let request = FetchRequest {
+            max_bytes: i32::try_from(bytes_max).unwrap(),
+            topics: [FetchTopic {
+                topic: "t",
+                partitions: [partition(0), partition(1)].into(),
+            }]
+            .into(),
+            ..fetch_request(("t", 0), 0, 0)
+        };
+        let frame = client.call(11, &request);
+        let response: FetchResponse<'_> = decode(&frame, 11);
+        let partitions = response.responses.first().unwrap().partitions.to_vec();
+        let bytes = partitions.iter().map(|it| it.records.unwrap_or_default());
+        // A fetch may end within a batch; whole ones count.
+        bytes.map(|it| it.len() / one.len()).collect::<Vec<_>>()
+    };
+    let bytes = one.len();
+    assert_eq!(counts(100 * bytes, 2 * bytes), [2, 2], "of a partition");
+    assert_eq!(counts(100 * bytes, 100 * bytes), [5, 5]);
+    assert_eq!(counts(3 * bytes, 100 * bytes), [3, 0], "of the response");
+    assert_eq!(counts(3 * bytes, 2 * bytes), [2, 1]);
+}
+
+#[test]
 fn a_waiting_fetch_is_answered_when_records_come() {
     for shards in [1, 2] {
         let broker = TestBroker::new(shards);

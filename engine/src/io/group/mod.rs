@@ -14,9 +14,11 @@ pub use super::terminate::on_terminate;
 
 use super::Io;
 use super::mailbox::Mailbox;
+use super::op::{DetachedSocket, IoFailure};
 use super::probe::DurableBy;
 use super::remote::{Remote, RemoteInbox};
 use rustix::thread::CpuSet;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -140,6 +142,16 @@ where
         move |seat: ShardSeat<M, std::convert::Infallible>| body(seat.io, seat.mailbox),
     )?;
     Ok(group.join())
+}
+
+/// Listens for TCP connections before any shard runs; a shard takes the socket over with
+/// `Io::attach_socket`. Says where, for port 0 is chosen by the kernel.
+///
+/// # Errors
+/// What the operating system says: address in use, not available, no permission.
+pub fn listen(address: SocketAddr) -> Result<(DetachedSocket, SocketAddr), IoFailure> {
+    let (socket, bound) = super::kernel::socket::listen(address)?;
+    Ok((DetachedSocket::Kernel(socket), bound))
 }
 
 /// Cores this process may run on, ascending.

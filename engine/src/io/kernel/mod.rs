@@ -19,7 +19,7 @@ pub(super) mod setup;
 pub(super) mod signal;
 mod slabs;
 mod slots;
-mod socket;
+pub(super) mod socket;
 mod submit;
 #[cfg(test)]
 mod tests;

@@ -43,7 +43,7 @@ pub(super) fn set_no_delay(socket: BorrowedFd<'_>) {
 
 /// A listening socket. Blocking like all sockets here: a ring never blocks in them, and with
 /// O_NONBLOCK it would hand out EAGAIN instead of waiting.
-pub(super) fn listen(address: SocketAddr) -> Result<(OwnedFd, SocketAddr), IoFailure> {
+pub(in crate::io) fn listen(address: SocketAddr) -> Result<(OwnedFd, SocketAddr), IoFailure> {
     let open = || -> std::io::Result<(Socket, SocketAddr)> {
         let socket = Socket::new(
             Domain::for_address(address),
