@@ -14,6 +14,10 @@ use std::time::Duration;
 const PARTITIONS: i32 = 10_000;
 const CONNECTIONS: usize = 2_000;
 const REST: Duration = Duration::from_secs(10);
+/// Until a broker is idle: a checkpoint was taken, and memory of what was done is given back.
+const SETTLE: Duration = Duration::from_secs(12);
+
+const FILES_IDLE: Duration = Duration::from_secs(65);
 
 /// Every idle figure.
 ///
@@ -40,6 +44,7 @@ pub fn run(setting: &Setting, report: &mut Report) -> Result<()> {
         segment_bytes: 1 << 30,
     };
     requests::create_topic(subject.address, TOPIC, PARTITIONS, &load.topic_configs())?;
+    std::thread::sleep(SETTLE);
     let partitions = process.resident_bytes();
     report.against(
         "idle: memory per partition without records",
@@ -65,13 +70,20 @@ pub fn run(setting: &Setting, report: &mut Report) -> Result<()> {
         written.load.rate(),
         "/s",
     );
-    std::thread::sleep(Duration::from_secs(5));
+    // Twice the time after which a file that nobody uses is closed.
+    std::thread::sleep(FILES_IDLE);
     let process = subject
         .process
         .as_ref()
         .context("idle starts its own broker")?;
     let descriptors = std::fs::read_dir(format!("/proc/{}/fd", process.id()))?.count();
     report.figure("idle: open files of the broker", descriptors as f64, "");
+    let written = process.resident_bytes();
+    report.figure(
+        "idle: memory per partition with records",
+        (written.saturating_sub(empty)) as f64 / f64::from(PARTITIONS) / 1024.0,
+        "KiB",
+    );
     let directory = subject.directory.as_ref().context("idle has a directory")?;
     report.against(
         "idle: disk per partition with records",

@@ -42,7 +42,10 @@ pub fn run(setting: &Setting, report: &mut Report) -> Result<()> {
 }
 
 fn large(setting: &Setting, report: &mut Report, calibration: &Calibration) -> Result<()> {
-    let measured = produce::peak(setting, &load(65_536, 4, 16, 1), report, "64 KiB")?;
+    let mut load = load(65_536, 4, 16, 1);
+    // Until what is written goes into files that were released.
+    load.warm_up = 10.0;
+    let measured = produce::peak(setting, &load, report, "64 KiB")?;
     let bytes = measured.load.requests as f64 * measured.batch_bytes as f64;
     report.against(
         "64 KiB: acked / durable write 256 KiB x 4",
@@ -92,7 +95,10 @@ fn small(setting: &Setting, report: &mut Report) -> Result<Measured> {
 fn many(setting: &Setting, report: &mut Report, one: &Measured) -> Result<()> {
     for (partitions, bound) in [(1_000, 0.7), (10_000, 0.5)] {
         let name = format!("1 KiB over {partitions} partitions");
-        let load = load(1_024, 64, 64, partitions);
+        let mut load = load(1_024, 64, 64, partitions);
+        // Until every partition has its file and memory was touched once.
+        load.warm_up = 12.0;
+        load.seconds = 15.0;
         let measured = produce::peak(setting, &load, report, &name)?;
         report.against(
             format!("{name} / one partition"),
