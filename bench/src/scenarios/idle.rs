@@ -32,6 +32,18 @@ pub fn run(setting: &Setting, report: &mut Report) -> Result<()> {
         .context("idle starts its own broker")?;
     let empty = process.resident_bytes();
     report.figure("idle: resident, empty broker", empty as f64 / 1e6, "MB");
+    let connections: Vec<TcpStream> = (0..CONNECTIONS)
+        .map(|_| TcpStream::connect(subject.address))
+        .collect::<std::io::Result<_>>()?;
+    std::thread::sleep(Duration::from_secs(1));
+    let connected = process.resident_bytes();
+    report.against(
+        "idle: memory per connection",
+        (connected.saturating_sub(empty)) as f64 / CONNECTIONS as f64 / 1024.0,
+        "KiB",
+        Target::AtMost(16.0),
+    );
+    drop(connections);
     let load = LoadArgs {
         batch_bytes: 256,
         connections: 8,
@@ -52,18 +64,6 @@ pub fn run(setting: &Setting, report: &mut Report) -> Result<()> {
         "KiB",
         Target::AtMost(4.0),
     );
-    let connections: Vec<TcpStream> = (0..CONNECTIONS)
-        .map(|_| TcpStream::connect(subject.address))
-        .collect::<std::io::Result<_>>()?;
-    std::thread::sleep(Duration::from_secs(1));
-    let connected = process.resident_bytes();
-    report.against(
-        "idle: memory per connection",
-        (connected.saturating_sub(partitions)) as f64 / CONNECTIONS as f64 / 1024.0,
-        "KiB",
-        Target::AtMost(16.0),
-    );
-    drop(connections);
     let written = produce::measure(setting, &subject, &load, Pace::Window(load.window))?;
     report.figure(
         "idle: requests to wake all partitions",
