@@ -253,7 +253,7 @@ func groups(address, topic string, args []string) {
 func main() {
 	verbs := map[string]func(string, string, []string){
 		"produce": produce, "read": read, "member": member,
-		"seek": seek, "admin": admin, "groups": groups,
+		"seek": seek, "admin": admin, "groups": groups, "bad-input": badInput,
 	}
 	verbs[os.Args[1]](os.Args[2], os.Args[3], os.Args[4:])
 }

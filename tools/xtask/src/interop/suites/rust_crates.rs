@@ -55,7 +55,7 @@ pub(super) const RSKAFKA: Crate = Crate {
         ("TEST_INTEGRATION", "1"),
         ("TEST_BROKER_IMPL", "kafka"),
     ],
-    settings: &[],
+    settings: &[("auto.create.topics.enable", "false")],
     silent: Some("java"),
 };
 

@@ -135,6 +135,10 @@ fn node() -> Result<Cache> {
 fn go() -> Result<Cache> {
     let cache = Cache::open("programs-go")?;
     cache.write_source(
+        "bad_input.go",
+        include_str!("../../../../interop/programs/franz-go/bad_input.go"),
+    )?;
+    cache.write_source(
         "main.go",
         include_str!("../../../../interop/programs/franz-go/main.go"),
     )?;

@@ -33,6 +33,10 @@ const SCENARIOS: [&str; 9] = [
     "admin",
     "groups",
 ];
+/// What a coordinator refuses, with codes; franz-go is the client that can send such requests.
+const BAD_INPUT: &str = "franz-go/bad-input";
+/// What Kafka 4.3.1 answers.
+const REFUSALS: &str = include_str!("../../../../interop/programs/bad-input.txt");
 const SETUPS: [(&str, &str); 6] = [
     ("0", "single"),
     ("0", "per-core"),
@@ -65,7 +69,7 @@ impl Suite for ScenarioPrograms {
     fn ids(&self) -> Result<Vec<String>> {
         let clients = installing::CLIENTS.iter();
         let ids = clients.flat_map(|client| SCENARIOS.map(|it| format!("{}/{it}", client.name)));
-        Ok(ids.collect())
+        Ok(ids.chain([BAD_INPUT.to_owned()]).collect())
     }
 
     fn settings(&self) -> &'static [(&'static str, &'static str)] {
@@ -98,6 +102,7 @@ impl Suite for ScenarioPrograms {
             // Between record 149 and 150, which is the 50th of partition 0.
             "seek-time" => run.seek("time", BASE_MS + 149_500, 50),
             "admin" => run.admin(),
+            "bad-input" => run.bad_input(),
             _ => run.groups(),
         };
         Ok(match done {
@@ -269,6 +274,18 @@ impl Run<'_> {
         let wanted = "partitions 2\nretention.ms 60000\nexists\nretention.ms 120000\n\
                       partitions 4\ngone";
         ensure!(printed.trim() == wanted, "it found {:?}", printed.trim());
+        Ok(())
+    }
+
+    /// Every refusal has Kafka's error code.
+    fn bad_input(&self) -> Result<()> {
+        self.create(&self.topic)?;
+        let printed = self.verb("bad-input", &self.topic, &[&self.group_id()])?;
+        for (found, wanted) in printed.lines().zip(REFUSALS.lines()) {
+            ensure!(found == wanted, "`{found}`, Kafka says `{wanted}`");
+        }
+        let (found, wanted) = (printed.lines().count(), REFUSALS.lines().count());
+        ensure!(found == wanted, "{found} answers of {wanted}");
         Ok(())
     }
 
