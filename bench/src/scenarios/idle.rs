@@ -1,8 +1,8 @@
 //! Idle: memory of partitions and connections that do nothing, and the CPU of a broker at rest.
 
-use super::Setting;
 use super::load::Pace;
 use super::produce;
+use super::{Setting, Subject};
 use crate::cli::LoadArgs;
 use crate::machine::{Sampler, pin_to};
 use crate::report::{Report, Target};
@@ -32,18 +32,7 @@ pub fn run(setting: &Setting, report: &mut Report) -> Result<()> {
         .context("idle starts its own broker")?;
     let empty = process.resident_bytes();
     report.figure("idle: resident, empty broker", empty as f64 / 1e6, "MB");
-    let connections: Vec<TcpStream> = (0..CONNECTIONS)
-        .map(|_| TcpStream::connect(subject.address))
-        .collect::<std::io::Result<_>>()?;
-    std::thread::sleep(Duration::from_secs(1));
-    let connected = process.resident_bytes();
-    report.against(
-        "idle: memory per connection",
-        (connected.saturating_sub(empty)) as f64 / CONNECTIONS as f64 / 1024.0,
-        "KiB",
-        Target::AtMost(16.0),
-    );
-    drop(connections);
+    connected(&subject, empty, report)?;
     let load = LoadArgs {
         batch_bytes: 256,
         connections: 8,
@@ -93,6 +82,25 @@ pub fn run(setting: &Setting, report: &mut Report) -> Result<()> {
     );
     at_rest(setting, process.id(), report);
     drop(subject.stop()?);
+    Ok(())
+}
+
+/// Memory of connections that say nothing, above `empty`.
+fn connected(subject: &Subject, empty: u64, report: &mut Report) -> Result<()> {
+    let connections: Vec<TcpStream> = (0..CONNECTIONS)
+        .map(|_| TcpStream::connect(subject.address))
+        .collect::<std::io::Result<_>>()?;
+    std::thread::sleep(Duration::from_secs(1));
+    let process = subject.process.as_ref();
+    let process = process.context("idle starts its own broker")?;
+    let connected = process.resident_bytes();
+    report.against(
+        "idle: memory per connection",
+        (connected.saturating_sub(empty)) as f64 / CONNECTIONS as f64 / 1024.0,
+        "KiB",
+        Target::AtMost(16.0),
+    );
+    drop(connections);
     Ok(())
 }
 
