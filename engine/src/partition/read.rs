@@ -10,7 +10,7 @@ use super::{
     DiskRead, End, Fence, IndexRead, Partition, ReadBatches, ReadBound, ReadError, ReadPlan,
     ReadRequest, SpareVecs, block_end,
 };
-use crate::limits::{GRANULE_BYTES, SEGMENT_DATA_START, WRITE_BYTES_MAX};
+use crate::limits::{GRANULE_BYTES, READ_BYTES_MAX, SEGMENT_DATA_START};
 use crate::segment::Segment;
 use crate::segment::granules::{granule_end, granule_number, granule_start};
 
@@ -276,7 +276,7 @@ impl Partition {
         let disk_end = self.disk_end.position.min(segment.end) - segment.start;
         let wanted = (walk_from - first)
             .saturating_add(bytes_max as u64)
-            .clamp(GRANULE_BYTES, WRITE_BYTES_MAX);
+            .clamp(GRANULE_BYTES, READ_BYTES_MAX);
         let mut data_end = (first + wanted).next_multiple_of(GRANULE_BYTES);
         let mut needed_end = granule_end(walk_from);
         if let Some(fenced) = self.fenced_granule(segment, offset) {

@@ -23,7 +23,7 @@ use std::collections::VecDeque;
 
 /// Bytes kept on their way ahead of a sequential reader: what the disk brings while one read's
 /// worth is sent and the next one is asked for.
-const READAHEAD_BYTES_MAX: u64 = 3 << 20;
+const READAHEAD_BYTES_MAX: u64 = 8 << 20;
 /// Partitions whose next expected offset is remembered.
 const SEQUENTIAL_MAX: usize = 1024;
 
