@@ -199,6 +199,8 @@ pub struct Fetcher {
     max_bytes: i32,
     /// Offset of the next request.
     pub offset: i64,
+    /// Offset at which it stops; behind it others may have written batches of other sizes.
+    pub end: i64,
     batch_bytes: usize,
     buffer: Vec<u8>,
 }
@@ -225,6 +227,7 @@ impl Fetcher {
             partition,
             max_bytes,
             offset: 0,
+            end: i64::MAX,
             batch_bytes,
             buffer: vec![0; 1 << 20],
         })
@@ -336,26 +339,28 @@ impl Fetcher {
         Ok(records)
     }
 
-    /// Reads until `bytes` of records came or nothing is left, asking one request ahead, and
-    /// returns the bytes and the seconds taken.
+    /// Reads until `bytes` of records came, `self.end` is reached or nothing is left, and returns
+    /// the bytes and the seconds taken.
     ///
     /// # Errors
     /// When the broker is gone or answers an error.
     pub fn drain(&mut self, bytes: u64) -> Result<(u64, f64)> {
         let begin = Instant::now();
         let mut total = 0;
-        while total < bytes {
+        while total < bytes && self.offset < self.end {
             self.ask(self.offset)?;
             let records = self.take()?;
             if records == 0 {
                 break;
             }
+            let batches = i64::try_from(records / self.batch_bytes)?;
+            let left = self.end - self.offset;
             ensure!(
-                records % self.batch_bytes == 0,
+                records % self.batch_bytes == 0 || batches >= left,
                 "{records} bytes are not whole batches of {}",
                 self.batch_bytes
             );
-            self.offset += i64::try_from(records / self.batch_bytes)?;
+            self.offset += batches.min(left);
             total += records as u64;
         }
         Ok((total, begin.elapsed().as_secs_f64()))

@@ -8,6 +8,7 @@ use crate::machine::pin_to;
 use crate::report::{Report, Target};
 use crate::requests::{self, Fetcher, TOPIC};
 use anyhow::{Context, Result, anyhow};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -27,6 +28,9 @@ pub fn run(setting: &Setting, load: &LoadArgs, report: &mut Report) -> Result<()
     load.partitions = 2;
     let (subject, batch_bytes) = with_backlog(setting, &load)?;
     let address = subject.address;
+    // The probe writes behind the backlog.
+    let mut fetcher = Fetcher::open(address, TOPIC, 0, batch_bytes, FETCH_BYTES)?;
+    fetcher.end = fetcher.end_offset()?;
     let probe = LoadArgs {
         batch_bytes: 1024,
         connections: 1,
@@ -37,8 +41,7 @@ pub fn run(setting: &Setting, load: &LoadArgs, report: &mut Report) -> Result<()
     };
     let alone = produce::measure(setting, &subject, &probe, Pace::Rate(PROBE_PER_SECOND))?;
     produce::percentiles(report, "produce alone", &alone.load.latency);
-    let mut fetcher = Fetcher::open(address, TOPIC, 0, batch_bytes, FETCH_BYTES)?;
-    let half = u64::try_from(fetcher.end_offset()?)? * batch_bytes as u64 / 2;
+    let half = u64::try_from(fetcher.end)? * batch_bytes as u64 / 2;
     let (bytes, seconds) = fetcher.drain(half)?;
     let lone_rate = bytes as f64 / seconds;
     report.figure("drain alone", lone_rate / 1e6, "MB/s");
@@ -70,8 +73,7 @@ pub fn run(setting: &Setting, load: &LoadArgs, report: &mut Report) -> Result<()
 /// Reads round and round on a thread of its own; gives bytes a second.
 fn drain_until(mut fetcher: Fetcher, stopped: Arc<AtomicBool>) -> JoinHandle<Result<f64>> {
     std::thread::spawn(move || {
-        // It shares its core with the client whose latency counts.
-        rustix::process::nice(10)?;
+        yield_core_to_others()?;
         let (mut bytes, mut seconds) = (0, 0.0);
         while !stopped.load(Ordering::Relaxed) {
             let (read, took) = fetcher.drain(64 << 20)?;
@@ -83,6 +85,20 @@ fn drain_until(mut fetcher: Fetcher, stopped: Arc<AtomicBool>) -> JoinHandle<Res
         }
         Ok(bytes as f64 / seconds)
     })
+}
+
+/// The reader shares its core with the client whose latency counts: a nice thread would still keep
+/// the core for a time slice of some milliseconds, one of the idle class does not.
+fn yield_core_to_others() -> Result<()> {
+    let thread = rustix::thread::gettid().as_raw_nonzero().to_string();
+    let is_idle = Command::new("chrt")
+        .args(["--idle", "--pid", "0", &thread])
+        .status()
+        .is_ok_and(|status| status.success());
+    if !is_idle {
+        rustix::process::nice(10)?;
+    }
+    Ok(())
 }
 
 /// Writes a backlog into the first of two partitions, then restarts the broker, so that nothing of
