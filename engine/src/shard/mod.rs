@@ -124,6 +124,7 @@ pub struct Shard {
     was_damaged: bool,
     idle_mark_ns: Option<u64>,
     evict_cursor: u32,
+    committed_at_ns: u64,
     /// When files that nobody uses are closed.
     files_due_ns: u64,
     /// When partitions that found no memory for a write are looked at again.

@@ -418,6 +418,7 @@ impl Plan {
             was_damaged: false,
             idle_mark_ns: None,
             evict_cursor: 0,
+            committed_at_ns: 0,
             files_due_ns: 0,
             starved_due_ns: 0,
             retention_due_ns: 0,

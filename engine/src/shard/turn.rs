@@ -29,6 +29,8 @@ const MEMORY_RETRY_NS: u64 = 5_000_000;
 /// Files that nobody uses are closed after once to twice this time, a few per turn.
 const FILES_IDLE_NS: u64 = 30_000_000_000;
 const FILES_CLOSED_PER_TURN: usize = 16;
+/// Commits that are younger have the device to themselves as far as cold reads go.
+const COMMITS_RECENT_NS: u64 = 20_000_000;
 /// Room for waiting controls that is kept when none waits.
 const CONTROLS_KEPT: usize = 64;
 /// Bytes of a partition's control record in a commit, at most.
@@ -45,6 +47,8 @@ impl Shard {
         };
         self.take_file_events(io);
         self.evict(io);
+        let since_commit_ns = self.now.ns.saturating_sub(self.committed_at_ns);
+        self.cold.share_device(since_commit_ns < COMMITS_RECENT_NS);
         self.end_query_turn(io);
         self.close_unused_files(io);
         if self.is_at_work() {
@@ -236,6 +240,7 @@ impl Shard {
             return;
         }
         self.journal.submit(io);
+        self.committed_at_ns = self.now.ns;
     }
 
     fn is_mark_due(&mut self) -> bool {

@@ -24,6 +24,8 @@ use std::collections::VecDeque;
 /// Bytes kept on their way ahead of a sequential reader: what the disk brings while one read's
 /// worth is sent and the next one is asked for.
 const READAHEAD_BYTES_MAX: u64 = 8 << 20;
+/// Disk reads in flight at most while durable writes are made.
+const DEPTH_BESIDE_WRITES: usize = 1;
 /// Partitions whose next expected offset is remembered.
 const SEQUENTIAL_MAX: usize = 1024;
 
@@ -120,6 +122,7 @@ struct Reader {
 /// The cold reads of a shard.
 #[derive(Debug)]
 pub struct ColdReads {
+    config: ColdReadConfig,
     pieces: Pieces,
     readers: Vec<Option<Reader>>,
     vacant: Vec<u32>,
@@ -135,6 +138,7 @@ impl ColdReads {
     pub fn new(config: ColdReadConfig) -> Self {
         assert!(config.depth_max > 0, "reads need at least one operation");
         Self {
+            config,
             pieces: Pieces::new(config),
             readers: Vec::new(),
             vacant: Vec::new(),
@@ -217,6 +221,17 @@ impl ColdReads {
         if self.is_busy() {
             self.advance(env);
         }
+    }
+
+    /// Whether durable writes share the device: a scheduler that prefers reads makes each of them
+    /// wait for every read that is in flight.
+    pub fn share_device(&mut self, is_shared: bool) {
+        let depth_max = self.config.depth_max;
+        self.pieces.depth = if is_shared {
+            depth_max.min(DEPTH_BESIDE_WRITES)
+        } else {
+            depth_max
+        };
     }
 
     /// Finished reads, oldest first.

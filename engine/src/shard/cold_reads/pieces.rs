@@ -77,6 +77,8 @@ struct Piece {
 #[derive(Debug)]
 pub(super) struct Pieces {
     config: ColdReadConfig,
+    /// Reads in flight at most as things are, at most `depth_max`.
+    pub(super) depth: usize,
     pieces: Vec<Option<Piece>>,
     vacant: Vec<u32>,
     newest: FxHashMap<Key, u32>,
@@ -96,6 +98,7 @@ impl Pieces {
     pub(super) fn new(config: ColdReadConfig) -> Self {
         Self {
             config,
+            depth: config.depth_max,
             pieces: Vec::new(),
             vacant: Vec::new(),
             newest: FxHashMap::default(),
@@ -120,7 +123,7 @@ impl Pieces {
 
     /// How much of `bytes` can be read ahead without delaying a reader or pushing out much.
     pub(super) fn room_ahead(&self, bytes: u64) -> u64 {
-        if self.queue.is_empty() && self.in_flight < self.config.depth_max {
+        if self.queue.is_empty() && self.in_flight < self.depth {
             bytes.min(self.config.cache_bytes_max as u64 / 2)
         } else {
             0
@@ -244,7 +247,7 @@ impl Pieces {
 
     /// Starts queued reads while depth and memory allow.
     pub(super) fn start_queued(&mut self, io: &mut Io, table: &mut FileTable) {
-        while self.in_flight < self.config.depth_max {
+        while self.in_flight < self.depth {
             let Some(&slot) = self.queue.front() else {
                 return;
             };
