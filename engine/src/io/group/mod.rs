@@ -22,6 +22,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a taken address is tried again, and how often.
+const LISTEN_PATIENCE: Duration = Duration::from_secs(2);
+const LISTEN_RETRY: Duration = Duration::from_millis(20);
 
 /// What the kernel implementation needs to know.
 #[derive(Clone, Debug)]
@@ -145,13 +150,26 @@ where
 }
 
 /// Listens for TCP connections before any shard runs; a shard takes the socket over with
-/// `Io::attach_socket`. Says where, for port 0 is chosen by the kernel.
+/// `Io::attach_socket`. Says where, for port 0 is chosen by the kernel. Waits up to 2 s for an
+/// address that is taken.
 ///
 /// # Errors
 /// What the operating system says: address in use, not available, no permission.
 pub fn listen(address: SocketAddr) -> Result<(DetachedSocket, SocketAddr), IoFailure> {
-    let (socket, bound) = super::kernel::socket::listen(address)?;
-    Ok((DetachedSocket::Kernel(socket), bound))
+    let begin = Instant::now();
+    loop {
+        match super::kernel::socket::listen(address) {
+            // The kernel takes a ring apart after its process has ended, and with the ring the
+            // sockets it listened on: a broker that is started right after a kill is early.
+            Err(failure) if failure.is_address_in_use() && begin.elapsed() < LISTEN_PATIENCE => {
+                std::thread::sleep(LISTEN_RETRY);
+            }
+            listened => {
+                let (socket, bound) = listened?;
+                return Ok((DetachedSocket::Kernel(socket), bound));
+            }
+        }
+    }
 }
 
 /// Cores this process may run on, ascending.
