@@ -329,6 +329,7 @@ impl Shard {
     /// PERF: with many partitions a write carries what its partition got since the last one, so
     /// what a checkpoint under way will write anyway is not written before it, unless the ring
     /// gets short; and memory full of bytes that are in segments already is evicted, not written.
+    /// Memory so short that appends are refused is pressing whatever fills it.
     fn write_back(&mut self, io: &mut Io) {
         let percent = self.journal_percent();
         let is_ring_pressing = if self.checkpointing.is_idle() {
@@ -338,7 +339,7 @@ impl Shard {
         };
         let memory_bytes = io.arena().capacity_bytes() as u64;
         let is_memory_pressing =
-            self.unwritten_bytes > memory_bytes / 2 && (self.is_memory_short || self.is_evicting);
+            self.is_memory_short || self.is_evicting && self.unwritten_bytes > memory_bytes / 2;
         let is_pressing = is_ring_pressing || is_memory_pressing;
         let depth = self.log_depth_left();
         let share = if is_pressing || self.checkpointing.is_flushing() {
@@ -436,8 +437,10 @@ impl Shard {
             return;
         };
         if slot.partition.take_memory_wanted() {
+            if self.lists.starved_len() == 0 {
+                self.starved_due_ns = self.now.ns + MEMORY_RETRY_NS;
+            }
             self.lists.push_starved(&mut self.partitions, number);
-            self.starved_due_ns = self.now.ns + MEMORY_RETRY_NS;
         }
     }
 

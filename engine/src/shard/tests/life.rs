@@ -2,7 +2,7 @@
 
 use super::harness::{Machine, batch, handle, small_config, spec};
 use crate::io::simulated::WorldConfig;
-use crate::partition::{Durability, ReadBound};
+use crate::partition::{AppendError, Durability, ReadBound};
 use crate::shard::ShardConfig;
 
 #[test]
@@ -165,4 +165,32 @@ fn a_write_that_finds_no_memory_brings_the_shard_back_to_it() {
     };
     assert!(machine.turn_until(1000, is_written));
     assert_eq!(machine.shard().lists.starved_len(), 0);
+}
+
+#[test]
+fn memory_that_others_fill_makes_small_tails_go_to_disk() {
+    let mut config = small_config();
+    config.checkpoint_interval_ms = 3_600_000;
+    let mut machine = Machine::with_config(8, config, WorldConfig::default());
+    machine.create(1, Durability::Disk);
+    machine.append(1, &batch(1, 9000, 1)).unwrap();
+    machine.settle();
+    assert_eq!(machine.shard().counters().write_back_bytes, 0);
+    let mut held = Vec::new();
+    while machine.io.arena().used_bytes() < machine.io.arena().capacity_bytes() / 100 * 93 {
+        held.push(machine.io.arena().alloc(4096).unwrap());
+    }
+    let refused = machine.append(1, &batch(1, 9000, 2));
+    assert!(matches!(refused, Err(AppendError::NoMemory { .. })));
+    let is_written = |machine: &Machine| {
+        let shard = machine.shard.as_ref().unwrap();
+        shard.counters().write_back_bytes > 0
+    };
+    let before_ns = machine.io.now_ns();
+    assert!(machine.turn_until(1000, is_written));
+    let waited_ns = machine.io.now_ns() - before_ns;
+    assert!(
+        waited_ns < 1_000_000_000,
+        "not for a checkpoint: {waited_ns}"
+    );
 }
