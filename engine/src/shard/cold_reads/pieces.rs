@@ -245,10 +245,10 @@ impl Pieces {
         slot
     }
 
-    /// Starts queued reads while depth and memory allow.
+    /// Starts queued reads while depth and memory allow, those that a reader waits for first.
     pub(super) fn start_queued(&mut self, io: &mut Io, table: &mut FileTable) {
         while self.in_flight < self.depth {
-            let Some(&slot) = self.queue.front() else {
+            let Some((place, slot)) = self.next_queued() else {
                 return;
             };
             let range = self.piece(slot).range.clone();
@@ -258,11 +258,11 @@ impl Pieces {
                     // Memory comes back with a read that is under way.
                     return;
                 }
-                self.queue.pop_front();
+                self.queue.remove(place);
                 self.fail(slot, ReadError::NoMemory);
                 continue;
             };
-            self.queue.pop_front();
+            self.queue.remove(place);
             self.in_flight += 1;
             let piece = self.piece(slot);
             piece.state = State::Opening(buf);
@@ -272,6 +272,16 @@ impl Pieces {
                 self.opened(io, u64::from(slot), Ok(handle));
             }
         }
+    }
+
+    /// The piece to be read next and its place in the queue.
+    fn next_queued(&self) -> Option<(usize, u32)> {
+        let is_wanted = |&slot: &u32| {
+            let piece = self.pieces[slot as usize].as_ref();
+            piece.is_some_and(|piece| piece.pins > 0)
+        };
+        let place = self.queue.iter().position(is_wanted).unwrap_or(0);
+        Some((place, *self.queue.get(place)?))
     }
 
     /// Memory for a piece, taken from the cache if there is no other.

@@ -450,6 +450,33 @@ fn a_failing_disk_is_told_to_every_reader_and_tried_again_by_the_next() {
 }
 
 #[test]
+fn a_reader_does_not_wait_for_what_is_read_ahead_of_another() {
+    let mut f = fixture(&[250 * KIB; 40]);
+    f.reads.share_device(true);
+    f.read(0, 1).unwrap();
+    f.start(1, 1);
+    while f.reads.next_done().is_none() {
+        f.turn();
+        assert!(f.world.step());
+    }
+    let before = f.reads.reads();
+    f.start(39, 1);
+    let result = loop {
+        f.turn();
+        match f.reads.next_done() {
+            Some(done) => break done.result.unwrap(),
+            None => assert!(f.world.step()),
+        }
+    };
+    assert_eq!(concat(&result.parts)[..10], f.batch(39)[..10]);
+    let reads = f.reads.reads() - before;
+    // One was in flight, its own are three, and one begins before it knows of the last of them.
+    assert!(reads <= 5, "{reads} reads");
+    f.settle();
+    assert!(f.reads.reads() - before > 6, "the rest was read ahead");
+}
+
+#[test]
 fn a_read_whose_segment_went_meanwhile_is_planned_again() {
     let mut f = fixture(&[30 * KIB; 40]);
     f.world.script(ScriptedFault {
