@@ -54,8 +54,8 @@ pub struct Latencies {
 
 impl StorageProbe {
     /// The one to use. What else the machine does only ever adds to a time: RWF_DSYNC is given up
-    /// only if not one of its writes came near half of the others. A wrong choice for fdatasync
-    /// costs every write a kernel worker, the other wrong choice a factor of the device's.
+    /// only if none of its writes came within `PREFERENCE_PERCENT` of fdatasync's median. A wrong
+    /// choice for fdatasync costs every write a kernel worker.
     #[must_use]
     pub const fn durable_by(&self) -> DurableBy {
         let dsync = self.dsync.fastest.as_nanos() * 100;
