@@ -36,7 +36,7 @@ pub struct ProduceRequest {
     names: String,
     topics: Vec<(Range<usize>, Range<usize>)>,
     partitions: Vec<PartitionResult>,
-    /// By item, what records a batch was refused for.
+    /// What records a batch was refused for, ordered by item: a request may hold very many.
     refused_records: Vec<(usize, Vec<i32>)>,
 }
 
@@ -389,7 +389,9 @@ impl BrokerShard {
         if let Some(request) = self.produces.get_mut(key)
             && !refused.records.is_empty()
         {
-            request.refused_records.push((item, refused.records));
+            let all = &mut request.refused_records;
+            let place = all.partition_point(|(of, _)| *of < item);
+            all.insert(place, (item, refused.records));
         }
     }
 
@@ -622,7 +624,9 @@ fn write_response(scratch: &mut Vec<u8>, request: &ProduceRequest) -> Result<(),
         writer.topic(&request.names[name.clone()], partitions.len())?;
         for item in partitions.clone() {
             let result = &request.partitions[item];
-            let refused = request.refused_records.iter().find(|(of, _)| *of == item);
+            let all = &request.refused_records;
+            let found = all.binary_search_by_key(&item, |(of, _)| *of);
+            let refused = found.ok().map(|place| &all[place]);
             let is_good = result.error.is_none();
             writer.partition(&ProducedPartition {
                 index: result.index,
