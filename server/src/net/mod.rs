@@ -50,8 +50,10 @@ const RECEIVE_PERCENT_MAX: usize = 78;
 const LENT_NS_MAX: u64 = 5_000_000_000;
 /// How long a large frame may take between two pieces.
 const STALLED_NS_MAX: u64 = 60_000_000_000;
-/// How long an unfinished frame may hold memory that other connections wait for.
+/// How long an unfinished frame may hold memory that other connections wait for: this, and the
+/// time that a large one takes at 1 MB/s, since it counts as silent until all of it is here.
 const HOARDED_NS_MAX: u64 = 3_000_000_000;
+const HOARDED_NS_PER_BYTE: u64 = 1000;
 
 const ACCEPT: u64 = 0;
 const RECEIVE: u64 = 1;
@@ -434,7 +436,7 @@ impl Net {
             let is_hoarding = is_memory_wanted
                 && connection.is_receiving
                 && (connection.large.is_some() || connection.pending.is_some())
-                && silent_ns > HOARDED_NS_MAX;
+                && silent_ns > hoarded_ns_max(connection);
             if is_idle || is_stalled || is_hoarding {
                 self.close(io, key);
             } else if connection.is_block_lent && silent_ns > LENT_NS_MAX {
@@ -466,4 +468,9 @@ fn from_token(token: Token) -> (u64, ConnectionKey) {
     let index = (token.key >> 32) as u32 & 0x00ff_ffff;
     let generation = token.key as u32;
     (token.key >> 56, ConnectionKey { index, generation })
+}
+
+fn hoarded_ns_max(connection: &Connection) -> u64 {
+    let bytes = receive::large_bytes(connection) as u64;
+    HOARDED_NS_MAX.saturating_add(bytes.saturating_mul(HOARDED_NS_PER_BYTE))
 }
