@@ -79,6 +79,15 @@ fn ring_shape(io: &mut Io, config: &ShardConfig) -> Result<RingShape, OpenError>
         _ => u64::MAX,
     };
     let bytes = config.journal_bytes.min(bytes_max);
+    if bytes < config.journal_bytes {
+        log::info!(
+            "{}: a journal of about {} MiB instead of {}: it takes no more than its share of the \
+             free disk",
+            config.shard,
+            bytes >> 20,
+            config.journal_bytes >> 20
+        );
+    }
     Ok(RingShape::for_config(bytes, config.journal_files))
 }
 
