@@ -44,7 +44,7 @@ pub(crate) fn log_start(facts: &StartFacts<'_>) {
         log::info!("{line}");
     }
     log::info!(
-        "memory: {} MiB in all, {} MiB of buffers per shard; data in {}, journals in {}",
+        "memory: {} MiB of buffers, {} MiB per shard; data in {}, journals in {}",
         facts.memory_bytes / MIB,
         kernel.arena_bytes as u64 / MIB,
         kernel.data_dir.display(),

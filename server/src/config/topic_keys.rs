@@ -121,7 +121,7 @@ pub static TOPIC_KEYS: &[TopicKey] = &[
         ANY,
         "60000",
         ["log.segment.delete.delay.ms" * 1],
-        "Accepted; files are removed as soon as no reader needs them."
+        "Accepted; files are removed, or written again, as soon as no reader needs them."
     ),
     topic_key!(
         "flush.messages",

@@ -70,8 +70,8 @@ impl Load {
 /// Bytes copied per byte received.
 const COPIES: (Count, Count) = (|done| done.copied_in_bytes, |done| done.received_bytes);
 
-/// Runs of kernel workers per batch. A write that meets the growth of its file is handed to one,
-/// because ext4 holds the file's lock meanwhile; no other is.
+/// Runs of kernel workers per batch. Commits are never handed to one; a write into a segment may be
+/// while its file grows.
 const WORKERS: (Count, Count) = (|done| done.worker_runs, |done| done.batches);
 
 const SMALL: Load = Load {
