@@ -13,24 +13,30 @@ mod append;
 mod cleaning;
 mod closing;
 mod disk_read;
+mod entries;
 mod index_lookup;
 mod leader_epochs;
 mod log_offsets;
 mod placing;
+mod plans;
 mod producers;
 mod read;
 mod replay;
+mod requests;
 mod retention;
+mod settings;
 mod state;
 mod tail;
 #[cfg(test)]
 mod tests;
-mod types;
 mod wire;
 mod write_back;
 
 pub use cleaning::{Cleanable, CleaningGroup};
-pub use types::*;
+pub use entries::*;
+pub use plans::*;
+pub use requests::*;
+pub use settings::*;
 
 use crate::ids::{FileId, Ticket};
 use crate::limits::BLOCK_BYTES;

@@ -4,7 +4,7 @@
 //! INVARIANT: of each producer at least the last batch below the closed end is kept, however many
 //! later ones are pending, so that the state as of the closed end can be written at any time.
 
-use super::types::AppendError;
+use super::AppendError;
 use super::wire::{Reader, Writer};
 use crate::limits::PRODUCER_BATCHES_REMEMBERED;
 use crate::record_batch::Header;
