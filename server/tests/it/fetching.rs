@@ -70,13 +70,23 @@ fn the_first_batch_comes_above_all_limits_and_only_the_first() {
     for partition in [0, 0, 1] {
         client.produce(("t", partition), &plain(&[&value]));
     }
+    let records = records_of_two(&mut client, 1, 1);
+    assert_eq!(records.map(|bytes| values(&bytes).len()), [1, 0]);
+}
+
+/// The records of `t`'s first two partitions in one fetch with these limits.
+fn records_of_two(
+    client: &mut Client,
+    bytes_max: usize,
+    partition_bytes_max: usize,
+) -> [Vec<u8>; 2] {
     let partition = |partition| FetchPartition {
         partition,
-        partition_max_bytes: 1,
+        partition_max_bytes: i32::try_from(partition_bytes_max).unwrap(),
         ..FetchPartition::default()
     };
     let request = FetchRequest {
-        max_bytes: 1,
+        max_bytes: i32::try_from(bytes_max).unwrap(),
         topics: [FetchTopic {
             topic: "t",
             partitions: [partition(0), partition(1)].into(),
@@ -86,12 +96,8 @@ fn the_first_batch_comes_above_all_limits_and_only_the_first() {
     };
     let frame = client.call(11, &request);
     let response: FetchResponse<'_> = decode(&frame, 11);
-    let partitions = response.responses.first().unwrap().partitions.to_vec();
-    let counts: Vec<_> = partitions
-        .iter()
-        .map(|partition| values(partition.records.unwrap_or_default()).len())
-        .collect();
-    assert_eq!(counts, [1, 0]);
+    let found = response.responses.first().unwrap().partitions.to_vec();
+    [0, 1].map(|place: usize| found[place].records.unwrap_or_default().to_vec())
 }
 
 #[test]
@@ -106,26 +112,8 @@ fn the_limits_hold_for_whatever_comes_behind_the_first_batch() {
         }
     }
     let mut counts = |bytes_max: usize, partition_bytes_max: usize| {
-        let partition = |partition| FetchPartition {
-            partition,
-            partition_max_bytes: i32::try_from(partition_bytes_max).unwrap(),
-            ..FetchPartition::default()
-        };
-        let request = FetchRequest {
-            max_bytes: i32::try_from(bytes_max).unwrap(),
-            topics: [FetchTopic {
-                topic: "t",
-                partitions: [partition(0), partition(1)].into(),
-            }]
-            .into(),
-            ..fetch_request(("t", 0), 0, 0)
-        };
-        let frame = client.call(11, &request);
-        let response: FetchResponse<'_> = decode(&frame, 11);
-        let partitions = response.responses.first().unwrap().partitions.to_vec();
-        let bytes = partitions.iter().map(|it| it.records.unwrap_or_default());
         // A fetch may end within a batch; whole ones count.
-        bytes.map(|it| it.len() / one.len()).collect::<Vec<_>>()
+        records_of_two(&mut client, bytes_max, partition_bytes_max).map(|it| it.len() / one.len())
     };
     let bytes = one.len();
     assert_eq!(counts(100 * bytes, 2 * bytes), [2, 2], "of a partition");
