@@ -3,6 +3,7 @@
 //! One module per chore, each with an `Args` (clap) and a `run` that fails with a sentence. A chore
 //! works on the workspace it was built from and needs nothing but what its help names.
 
+mod check_history;
 mod codegen;
 mod configuration;
 mod interop;
@@ -24,6 +25,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Judges a recorded history of what clients did and saw
+    CheckHistory(check_history::Args),
     /// Runs real clients against brokers that are killed while they work
     Interop(interop::Args),
     /// Writes the Kafka messages from their schemas, or checks them
@@ -36,6 +39,7 @@ enum Chore {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().chore {
+        Chore::CheckHistory(args) => check_history::run(&args),
         Chore::Interop(args) => interop::run(&args),
         Chore::Codegen(args) => codegen::run(&workspace_root(), &args),
         Chore::Configuration(args) => configuration::run(&workspace_root(), &args),

@@ -1,0 +1,3 @@
+//! What chores share with tests and with each other.
+
+pub mod history;
