@@ -169,6 +169,79 @@ impl DiskFile {
     }
 }
 
+/// Bytes of each direct read of a broker's segments, and how many are in flight.
+const SEQUENTIAL_READ: (usize, usize) = (1 << 20, 4);
+
+/// Reads every segment file below the data directory once, in order of their names: bytes a second.
+///
+/// # Errors
+/// When there is none, or the disk refuses.
+pub fn read_segments(io: &mut Io) -> Result<f64> {
+    let mut places = segment_reads(io)?.into_iter();
+    let (bytes, depth) = SEQUENTIAL_READ;
+    let begin = io.now_ns();
+    let mut done_bytes = 0_u64;
+    let mut in_flight = 0;
+    let mut done = Vec::new();
+    loop {
+        while in_flight < depth
+            && let Some((file, position)) = places.next()
+        {
+            let buf = io.arena().alloc(bytes);
+            let buf = buf.context("no memory to calibrate with")?;
+            let token = Token {
+                class: Class::Broker,
+                key: 0,
+            };
+            io.submit(
+                token,
+                Op::Read {
+                    file,
+                    position,
+                    buf,
+                },
+            );
+            in_flight += 1;
+        }
+        if in_flight == 0 {
+            break;
+        }
+        io.park(None, Awaiting::Disk);
+        io.poll(&mut done);
+        for completion in done.drain(..) {
+            let Outcome::Read(_, result) = completion.outcome else {
+                bail!("unexpected completion {:?}", completion.outcome);
+            };
+            result?;
+            done_bytes += bytes as u64;
+            in_flight -= 1;
+        }
+    }
+    ensure!(done_bytes > 0, "there is no segment to read");
+    Ok(done_bytes as f64 / ((io.now_ns() - begin) as f64 / 1e9))
+}
+
+/// Opens the segment files: where each read begins.
+fn segment_reads(io: &mut Io) -> Result<Vec<(FileHandle, u64)>> {
+    let list = FileOp::List { dir: Dir::Segments };
+    let FileReply::Listed(files) = file_call(io, list)? else {
+        bail!("the segments were not listed");
+    };
+    let mut places = Vec::new();
+    for (name, bytes) in files {
+        if !name.ends_with(".seg") {
+            continue;
+        }
+        let path = FilePath::new(Dir::Segments, &name);
+        let FileReply::Opened { file, .. } = file_call(io, FileOp::Open { path })? else {
+            bail!("{name} was not opened");
+        };
+        let whole = bytes / SEQUENTIAL_READ.0 as u64;
+        places.extend((0..whole).map(|number| (file, number * SEQUENTIAL_READ.0 as u64)));
+    }
+    Ok(places)
+}
+
 fn file_call(io: &mut Io, op: FileOp) -> Result<FileReply> {
     let name = format!("{op:?}");
     match io.call(Op::File(op)) {
