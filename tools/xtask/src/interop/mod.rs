@@ -7,6 +7,7 @@
 
 mod broker;
 mod clients;
+mod endurance;
 mod groups;
 mod input;
 mod process;
@@ -43,16 +44,16 @@ pub(crate) struct Args {
     /// Suites: only ids that have no row in the table that is there
     #[arg(long = "continue")]
     is_continued: bool,
-    /// Suites: begin no id after this many seconds
+    /// Suites: begin no id after this many seconds; group-endurance: how long members come and go
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
     /// Suites: ids at the same time
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Suites: only setups with this many shards
+    /// Suites: only setups with this many shards; group-endurance: shards
     #[arg(long, value_name = "N")]
     shards: Option<usize>,
-    /// Suites: only setups that advertise so: single or per-core
+    /// Suites, group-endurance: only setups that advertise so: single or per-core
     #[arg(long, value_name = "HOW")]
     advertise: Option<String>,
     /// Suites: make what passed the committed list
@@ -75,6 +76,8 @@ enum Work {
     Rskafka,
     /// Our scenario programs for five clients
     Clients,
+    /// Two groups whose members join, leave and are killed all the time
+    GroupEndurance,
 }
 
 /// A suite with ids.
@@ -116,6 +119,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Work::Rdkafka => return suite(SuiteName::Rdkafka),
         Work::Rskafka => return suite(SuiteName::Rskafka),
         Work::Clients => return suite(SuiteName::Clients),
+        Work::GroupEndurance => return endurance::run(args, &binary, &folder),
     };
     run_scenarios(args, binary, folder, bytes_max)
 }

@@ -14,6 +14,7 @@ mod running;
 mod rust_crates;
 
 pub(super) use node::Peer;
+pub(super) use programs::PythonPrograms;
 
 use super::{Args, SuiteName};
 use anyhow::Result;

@@ -40,11 +40,52 @@ pub(super) fn client(name: &str) -> Result<Client> {
 /// Where the programs are.
 #[derive(Debug)]
 pub(super) struct Programs {
-    python: Cache,
+    python: PythonPrograms,
     node: Cache,
     go: Cache,
     java: Cache,
     jars: PathBuf,
+}
+
+/// Programs for confluent-kafka and kafka-python, in one environment.
+#[derive(Debug)]
+pub(in super::super::super) struct PythonPrograms(Cache);
+
+impl PythonPrograms {
+    /// Installs the clients when they are missing.
+    pub(in super::super::super) fn install() -> Result<Self> {
+        let cache = Cache::open("programs-python")?;
+        let venv = ["python3", "-m", "venv", "venv"];
+        let codecs = ["lz4", "zstandard", "python-snappy"];
+        let pip = ["venv/bin/python", "-m", "pip", "-q", "install"];
+        let clients = ["kafka-python>=3", "confluent-kafka"];
+        let install = [pip.as_slice(), &clients, &codecs].concat();
+        cache.install(&[("", &venv), ("", &install)])?;
+        for (name, text) in [
+            (
+                "kafka_python.py",
+                include_str!("../../../../interop/programs/kafka_python.py"),
+            ),
+            (
+                "confluent.py",
+                include_str!("../../../../interop/programs/confluent.py"),
+            ),
+            (
+                "group_endurance.py",
+                include_str!("../../../../interop/programs/group_endurance.py"),
+            ),
+        ] {
+            cache.write(name, text)?;
+        }
+        Ok(Self(cache))
+    }
+
+    /// Starts one of them; arguments are added.
+    pub(in super::super::super) fn command(&self, file: &str) -> Command {
+        let mut command = Command::new(self.0.path("venv/bin/python"));
+        command.arg(self.0.path(file));
+        command
+    }
 }
 
 impl Programs {
@@ -59,7 +100,7 @@ impl Programs {
         ])?;
         let jars = kafka_node::install()?.path("lib");
         Ok(Self {
-            python: python()?,
+            python: PythonPrograms::install()?,
             node: node()?,
             go: go()?,
             java: java(&jars)?,
@@ -71,14 +112,8 @@ impl Programs {
     pub(super) fn command(&self, client: &str) -> Result<Command> {
         let mut command;
         match client {
-            "kafka-python" | "confluent-kafka" => {
-                command = Command::new(self.python.path("venv/bin/python"));
-                let file = match client {
-                    "kafka-python" => "kafka_python.py",
-                    _ => "confluent.py",
-                };
-                command.arg(self.python.path(file));
-            }
+            "kafka-python" => command = self.python.command("kafka_python.py"),
+            "confluent-kafka" => command = self.python.command("confluent.py"),
             "kafkajs" => {
                 command = Command::new("node");
                 command.arg(self.node.path("kafkajs.js"));
@@ -94,25 +129,6 @@ impl Programs {
         }
         Ok(command)
     }
-}
-
-fn python() -> Result<Cache> {
-    let cache = Cache::open("programs-python")?;
-    let venv = ["python3", "-m", "venv", "venv"];
-    let codecs = ["lz4", "zstandard", "python-snappy"];
-    let pip = ["venv/bin/python", "-m", "pip", "-q", "install"];
-    let clients = ["kafka-python>=3", "confluent-kafka"];
-    let install = [pip.as_slice(), &clients, &codecs].concat();
-    cache.install(&[("", &venv), ("", &install)])?;
-    cache.write(
-        "kafka_python.py",
-        include_str!("../../../../interop/programs/kafka_python.py"),
-    )?;
-    cache.write(
-        "confluent.py",
-        include_str!("../../../../interop/programs/confluent.py"),
-    )?;
-    Ok(cache)
 }
 
 fn node() -> Result<Cache> {

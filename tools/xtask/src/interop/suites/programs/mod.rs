@@ -6,6 +6,8 @@
 mod installing;
 mod member;
 
+pub(in super::super) use installing::PythonPrograms;
+
 use super::super::process;
 use super::results::Outcome;
 use super::running::{Context, Suite};
