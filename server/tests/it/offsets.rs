@@ -18,7 +18,7 @@ use millrace_server::protocol::messages::{
 };
 
 /// Error code, timestamp and offset for a time.
-fn offset_at(client: &mut Client, partition: i32, timestamp: i64) -> (i16, i64, i64) {
+pub(crate) fn offset_at(client: &mut Client, partition: i32, timestamp: i64) -> (i16, i64, i64) {
     let asked = ListOffsetsRequest {
         replica_id: -1,
         topics: [ListOffsetsTopic {
