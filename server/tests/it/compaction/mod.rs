@@ -11,6 +11,9 @@ use millrace_engine::record_batch::rewrite::open;
 use millrace_engine::record_batch::{Compression, Header, crc};
 use std::collections::BTreeMap;
 
+/// Each takes a millisecond or more, compaction and retention some hundred.
+const LOOKS_MAX: usize = 100_000;
+
 /// A record as a reader finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Found {
@@ -75,6 +78,17 @@ fn read_from(client: &mut Client, first: i64) -> Vec<Found> {
             return found;
         }
     }
+}
+
+/// Looks until what compaction and retention make of the log by themselves is there.
+fn settled<T>(mut look: impl FnMut() -> T, is_there: impl Fn(&T) -> bool) -> T {
+    for _ in 0..LOOKS_MAX {
+        let found = look();
+        if is_there(&found) {
+            return found;
+        }
+    }
+    panic!("the log did not settle within {LOOKS_MAX} looks");
 }
 
 #[derive(Default)]
