@@ -12,8 +12,6 @@ mod disk;
 mod mail;
 pub(super) mod mailbox;
 mod network;
-#[cfg(test)]
-mod network_tests;
 mod operations;
 mod random;
 #[cfg(test)]

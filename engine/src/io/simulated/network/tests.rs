@@ -1,8 +1,10 @@
 //! Simulated sockets and mailboxes, seen from a shard and from a test's client.
 
-use super::{Awaiting, Client, World, WorldConfig};
+use super::Client;
 use crate::ids::ShardId;
+use crate::io::Awaiting;
 use crate::io::mailbox::Mailbox;
+use crate::io::simulated::{World, WorldConfig};
 use crate::io::{
     Class, Completion, Io, IoFailure, Op, Outcome, ReceiveInto, Received, SocketHandle, Token,
 };
