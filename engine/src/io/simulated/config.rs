@@ -206,4 +206,8 @@ pub struct WorldCounters {
     pub resets: u64,
     /// Stream directions that went silent.
     pub silences: u64,
+    /// Disk operations that took long.
+    pub stalls: u64,
+    /// Jumps of the wall clock that were drawn.
+    pub wall_jumps: u64,
 }

@@ -589,7 +589,9 @@ impl Inner {
         let fault = self
             .scripted_fault(shard, op)
             .or_else(|| self.random_fault(op))?;
-        self.counters.disk_faults += u64::from(!matches!(fault, DiskFault::Stall(_)));
+        let is_stall = matches!(fault, DiskFault::Stall(_));
+        self.counters.stalls += u64::from(is_stall);
+        self.counters.disk_faults += u64::from(!is_stall);
         Some(fault)
     }
 

@@ -40,6 +40,8 @@ pub(super) enum Event {
     Socket(u32),
     /// A piece of a stream reaches an end.
     Arrival(u32),
+    /// Somebody outside of the machine wanted to be woken.
+    Outside,
 }
 
 /// What waits for a shard's next poll.
@@ -285,6 +287,29 @@ impl World {
         self.inner.borrow_mut().wall_jumped_ms += ms;
     }
 
+    /// Lets [`Self::step`] stop at `time_ns` even if nothing happens on the machine then: the
+    /// time of somebody outside of it. A crash forgets it.
+    pub fn wake_at(&self, time_ns: u64) {
+        let mut inner = self.inner.borrow_mut();
+        let time = time_ns.max(inner.now());
+        inner.schedule(time, Event::Outside);
+    }
+
+    /// Lets time pass while the machine is off.
+    ///
+    /// # Panics
+    /// When it is on.
+    pub fn stay_off(&self, ns: u64) {
+        let inner = self.inner.borrow();
+        assert!(inner.is_stopped(), "only a machine that is off stays off");
+        inner.clock_ns.set(inner.now() + ns);
+    }
+
+    /// Folds what somebody outside of the machine saw or did into the hash of the run.
+    pub fn fold(&self, facts: &[u64]) {
+        self.inner.borrow_mut().mix(facts);
+    }
+
     /// Monotonic time now, without letting it advance.
     #[must_use]
     pub fn now_ns(&self) -> u64 {
@@ -395,6 +420,7 @@ impl Inner {
         let jump = self.config.wall_jump_per_million;
         if self.mail_random.per_million(jump) {
             self.wall_jumped_ms += self.mail_random.below(7_200_000) as i64 - 3_600_000;
+            self.counters.wall_jumps += 1;
         }
         match event {
             Event::Disk(id) => self.complete_disk(id),
@@ -407,6 +433,7 @@ impl Inner {
             }
             Event::Socket(id) => self.look_at_socket(id),
             Event::Arrival(to) => self.arrive(to),
+            Event::Outside => {}
         }
     }
 

@@ -46,9 +46,23 @@ impl World {
             end: client_end,
         })
     }
+
+    /// The clients, by [`Client::id`], at which bytes, an end or a reset arrived since this was
+    /// last asked.
+    #[must_use]
+    pub fn take_news(&self) -> Vec<u32> {
+        let news = &mut self.inner.borrow_mut().network.news;
+        std::mem::take(news).into_iter().collect()
+    }
 }
 
 impl Client {
+    /// What the world calls it; no other one of the same world has this number.
+    #[must_use]
+    pub const fn id(&self) -> u32 {
+        self.end
+    }
+
     /// Sends bytes; they travel as the world is stepped.
     pub fn send(&self, bytes: &[u8]) {
         let mut inner = self.world.inner.borrow_mut();
@@ -71,7 +85,10 @@ impl Client {
         };
         let bytes = end.received.len();
         out.extend(end.received.drain(..));
-        inner.look_soon(self.end ^ 1);
+        if bytes > 0 {
+            // There is room in the window again.
+            inner.look_soon(self.end ^ 1);
+        }
         bytes
     }
 
@@ -113,6 +130,14 @@ impl Client {
     pub fn go_silent(&self) {
         let mut inner = self.world.inner.borrow_mut();
         if let Some(end) = inner.network.ends.get_mut(&(self.end ^ 1)) {
+            end.is_deaf = true;
+        }
+    }
+
+    /// The cable is cut the other way: nothing that the server sends from now on arrives.
+    pub fn go_deaf(&self) {
+        let mut inner = self.world.inner.borrow_mut();
+        if let Some(end) = inner.network.ends.get_mut(&self.end) {
             end.is_deaf = true;
         }
     }

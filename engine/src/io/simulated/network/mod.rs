@@ -16,7 +16,7 @@ use super::random::Random;
 use super::world::{Event, Inner, Ready};
 use crate::io::arena::ArenaSlice;
 use crate::io::{Completion, IoFailure, Op, Outcome, ReceiveInto, SocketHandle, Token};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 /// Size of the slot that a receive without a buffer gets.
@@ -29,6 +29,8 @@ pub(super) struct Network {
     next_port: u16,
     listeners: BTreeMap<u32, Listener>,
     ends: BTreeMap<u32, End>,
+    /// Ends of clients at which something happened that they have not looked at.
+    news: BTreeSet<u32>,
 }
 
 #[derive(Debug)]
@@ -113,6 +115,7 @@ impl Network {
             next_port: 40_000,
             listeners: BTreeMap::new(),
             ends: BTreeMap::new(),
+            news: BTreeSet::new(),
         }
     }
 
@@ -120,10 +123,11 @@ impl Network {
     pub(super) fn machine_stopped(&mut self) {
         self.listeners.clear();
         self.ends.retain(|_, end| end.owner == Owner::Client);
-        for end in self.ends.values_mut() {
+        for (&id, end) in &mut self.ends {
             end.incoming.clear();
             end.sends.clear();
             end.is_reset = true;
+            self.news.insert(id);
         }
     }
 

@@ -199,6 +199,9 @@ impl Inner {
             }
             None => return,
         }
+        if end.owner == Owner::Client {
+            self.network.news.insert(to);
+        }
         self.look_at_socket(to);
         self.forget_closed(to);
     }

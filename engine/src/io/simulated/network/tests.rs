@@ -322,3 +322,59 @@ fn a_doorbell_never_rings_before_its_mail_is_visible() {
         assert_eq!(got.len(), 20, "seed {seed}: a wake-up was lost");
     }
 }
+
+#[test]
+fn a_client_is_named_when_something_arrives_and_not_before() {
+    let (world, mut ios) = world(1, 1);
+    let io = &mut ios[0];
+    let (client, socket, _) = connected(&world, io);
+    drain(&world);
+    assert_eq!(world.take_news(), [] as [u32; 0]);
+    let mut buf = io.arena().alloc(2_048).unwrap();
+    buf.extend_from_slice(b"hello");
+    let parts = vec![buf.freeze()];
+    io.submit(token(1), Op::Send { socket, parts });
+    drain(&world);
+    assert_eq!(world.take_news(), [client.id()]);
+    assert_eq!(world.take_news(), [] as [u32; 0]);
+    let mut got = Vec::new();
+    assert_eq!(client.receive(&mut got), 5);
+    assert_eq!(client.receive(&mut got), 0);
+    world.kill();
+    assert_eq!(world.take_news(), [client.id()], "the connection broke");
+    assert!(client.is_reset());
+}
+
+#[test]
+fn a_deaf_client_hears_nothing_and_is_heard() {
+    let (world, mut ios) = world(1, 1);
+    let io = &mut ios[0];
+    let (client, socket, _) = connected(&world, io);
+    client.go_deaf();
+    client.send(b"ping");
+    assert_eq!(receive_slot(&world, io, socket).unwrap(), b"ping");
+    let mut buf = io.arena().alloc(2_048).unwrap();
+    buf.extend_from_slice(b"pong");
+    let parts = vec![buf.freeze()];
+    io.submit(token(2), Op::Send { socket, parts });
+    drain(&world);
+    assert_eq!(client.receive(&mut Vec::new()), 0);
+    assert!(!client.is_ended() && !client.is_reset());
+}
+
+#[test]
+fn somebody_outside_is_woken_at_a_time_and_time_passes_while_the_machine_is_off() {
+    let (world, ios) = world(1, 1);
+    drain(&world);
+    let time = world.now_ns() + 7_000_000_000;
+    world.wake_at(time);
+    assert!(world.step() && world.now_ns() == time);
+    assert!(!world.step(), "nothing else is going to happen");
+    let hash = world.event_hash();
+    world.fold(&[1]);
+    assert_ne!(world.event_hash(), hash);
+    drop(ios);
+    world.power_cut();
+    world.stay_off(1_000);
+    assert_eq!(world.now_ns(), time + 1_000);
+}
