@@ -331,6 +331,12 @@ impl BrokerShard {
         is_waiting.then(|| self.io.now_ns().saturating_add(STARVED_RETRY_NS))
     }
 
+    /// Whether frames wait for the next turn, so that `park` does not wait.
+    #[must_use]
+    pub fn has_frames(&self) -> bool {
+        self.net.has_ready()
+    }
+
     /// Begins a clean stop.
     pub fn stop(&mut self) {
         if matches!(self.phase, Phase::Starting | Phase::Serving) {

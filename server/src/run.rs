@@ -457,7 +457,8 @@ fn few_files(connections_max: usize, open_files: Option<u64>) -> Option<String> 
 
 /// Where partitions go when the number of shards changes. What belongs to no partition belongs to
 /// the controller.
-fn place(handle: PartitionHandle, _: ShardId, shards: usize) -> ShardId {
+#[must_use]
+pub fn place(handle: PartitionHandle, _: ShardId, shards: usize) -> ShardId {
     let index = handle.0 % shards as u64;
     ShardId(u16::try_from(index).unwrap_or(0))
 }

@@ -7,6 +7,7 @@ mod check_history;
 mod codegen;
 mod configuration;
 mod interop;
+mod simulate;
 mod tidy;
 
 use clap::{Parser, Subcommand};
@@ -33,6 +34,8 @@ enum Chore {
     Codegen(codegen::Args),
     /// Writes docs/configuration.md from the broker's tables, or checks it
     Configuration(configuration::Args),
+    /// Runs whole brokers with their clients on simulated machines
+    Simulate(simulate::Args),
     /// Checks layout, layers, sizes, words and the map
     Tidy(tidy::Args),
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Chore::Interop(args) => interop::run(&args),
         Chore::Codegen(args) => codegen::run(&workspace_root(), &args),
         Chore::Configuration(args) => configuration::run(&workspace_root(), &args),
+        Chore::Simulate(args) => simulate::run(&workspace_root(), &args),
         Chore::Tidy(args) => tidy::run(&args),
     };
     match result {

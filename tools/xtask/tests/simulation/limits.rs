@@ -1,0 +1,66 @@
+//! How small everything is in one run: drawn from the seed, so that over many seeds everything
+//! that is rare in life happens often.
+
+use millrace_engine::engine::{Cores, EngineConfig};
+use millrace_engine::ids::ShardId;
+use millrace_engine::io::simulated::Random;
+use millrace_engine::shard::ShardConfig;
+
+/// The limits of a run.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    pub(crate) shards: usize,
+    pub(crate) arena_bytes: usize,
+    pub(crate) engine: EngineConfig,
+    pub(crate) settings: Vec<(String, String)>,
+    placed_bytes_min: u64,
+}
+
+impl Limits {
+    pub(crate) fn draw(random: &mut Random) -> Self {
+        let shards = 1;
+        let mut limits = Self {
+            shards,
+            arena_bytes: 4 << 20,
+            engine: EngineConfig {
+                journal_bytes: Some(512 << 10),
+                open_files_max: 64,
+                partitions_max: 64,
+                producers_max: 256,
+                idle_mark_ms: 2,
+                checkpoint_interval_ms: [50, 500, 10_000][random.below(3) as usize],
+                retention_check_ms: 1000,
+                ballast_bytes: 1 << 20,
+                mailbox_capacity: 64,
+                ..EngineConfig::new("/simulated")
+            },
+            settings: Vec::new(),
+            placed_bytes_min: [16 << 10, 64 << 10][random.below(2) as usize],
+        };
+        limits.set_shards(shards);
+        limits.set("auto.create.topics.enable", "false");
+        limits.set("producer.id.expiration.ms", "2147483647");
+        limits.set("connections.max.idle.ms", "20000");
+        limits
+    }
+
+    fn set(&mut self, key: &str, value: &str) {
+        self.settings.push((key.to_owned(), value.to_owned()));
+    }
+
+    pub(crate) fn set_shards(&mut self, shards: usize) {
+        self.shards = shards;
+        self.engine.cores = Cores::Listed(vec![0; shards]);
+        self.engine.memory_bytes = shards as u64 * (16 << 20);
+    }
+
+    pub(crate) fn shard(&self, index: usize) -> ShardConfig {
+        ShardConfig {
+            placed_bytes_min: self.placed_bytes_min,
+            disk_depth_max: 8,
+            prepared_bytes_max: 8 << 20,
+            spare_file_bytes_min: 16 << 10,
+            ..self.engine.shard_config(ShardId(index as u16), self.shards)
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! One seed: a machine that lives, is stopped or dies many times under its clients' hands, heals,
+//! and must then have kept every promise.
+
+use super::actor::{Actor, NEVER};
+use super::admin::{Admin, NewTopic};
+use super::coverage::{Coverage, Faults};
+use super::limits::Limits;
+use super::machine::Machine;
+use super::producer::{Producer, Style};
+use super::reader::Reader;
+use super::scene::Scene;
+use millrace_engine::io::simulated::{Crash, Random, World, WorldConfig};
+use millrace_engine::record_batch::Compression;
+use std::net::SocketAddr;
+use xtask::history::{LogClass, check};
+
+const ADDRESS: SocketAddr = SocketAddr::new(
+    std::net::IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 1)),
+    9092,
+);
+const SECOND_NS: u64 = 1_000_000_000;
+/// After healing, everything that was begun is finished within this time.
+const PROGRESS_NS: u64 = 120 * SECOND_NS;
+/// Steps of the world in one life at most: beyond it something goes round for nothing.
+const STEPS_MAX: u64 = 3_000_000;
+
+/// Why a run ends early.
+#[derive(Debug)]
+enum Halt {
+    /// The machine stopped, as it was asked to.
+    Crashed,
+    /// Something that must not be.
+    Wrong(String),
+}
+
+/// A run and what it went through.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) scene: Scene,
+    limits: Limits,
+    machine: Option<Machine>,
+    actors: Vec<Box<dyn Actor>>,
+    pub(crate) coverage: Coverage,
+    start_ns: u64,
+    steps_left: u64,
+    /// Faults of the disk before this life.
+    disk_faults_before: u64,
+}
+
+impl Run {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = Random::stream(seed, 11);
+        let limits = Limits::draw(&mut random);
+        let mut config = WorldConfig {
+            arena_bytes: limits.arena_bytes,
+            ..WorldConfig::default()
+        };
+        if random.chance(1, 2) {
+            config.disk.flush_all_per_million = 0;
+        }
+        let (world, ios) = World::new(seed, limits.shards, config);
+        drop(ios);
+        world.kill();
+        let start_ns = world.now_ns();
+        let mut run = Self {
+            scene: Scene::new(world, random, ADDRESS),
+            limits,
+            machine: None,
+            actors: Vec::new(),
+            coverage: Coverage::default(),
+            start_ns,
+            steps_left: 0,
+            disk_faults_before: 0,
+        };
+        run.make_actors();
+        run
+    }
+
+    fn make_actors(&mut self) {
+        let topic = NewTopic {
+            name: "orders".to_owned(),
+            partitions: 1,
+            configs: vec![
+                ("segment.ms", "5000".to_owned()),
+                ("retention.ms", "-1".to_owned()),
+            ],
+        };
+        self.scene
+            .add_topic(&topic.name, topic.partitions, LogClass::Durable);
+        let partition = self.scene.partitions[0].clone();
+        let random = &mut self.scene.random;
+        let style = Style {
+            is_idempotent: true,
+            is_retrying: true,
+            in_flight_max: 3,
+            records_max: 8,
+            value_bytes_max: 2000,
+            compression: Compression::None,
+            think_ns_max: [200_000_000, 5_000_000][random.below(2) as usize],
+            batches: 400,
+        };
+        self.actors.push(Box::new(Admin::new(1, vec![topic])));
+        self.actors
+            .push(Box::new(Producer::new(2, partition.clone(), style)));
+        self.actors
+            .push(Box::new(Reader::new(3, partition, 64 << 10, false)));
+    }
+
+    /// Lives all lives, then judges.
+    pub(crate) fn live(&mut self, lives: u32) -> Result<(), String> {
+        for _ in 0..lives {
+            self.life()?;
+        }
+        self.last_life()?;
+        self.judge()
+    }
+
+    /// A number that two runs of one seed share.
+    pub(crate) fn hash(&self) -> u64 {
+        let history = crate::sum(self.scene.history.to_text().as_bytes());
+        self.scene.world.event_hash() ^ history
+    }
+
+    pub(crate) fn sim_ns(&self) -> u64 {
+        self.scene.world.now_ns() - self.start_ns
+    }
+
+    fn judge(&mut self) -> Result<(), String> {
+        self.coverage.faults = Faults::of(&self.scene.world.counters());
+        self.coverage.work.polled_records = self.scene.polled_records;
+        let violations = check(&self.scene.history);
+        match violations.first() {
+            None => Ok(()),
+            Some(first) => Err(format!("{} violations, first {first}", violations.len())),
+        }
+    }
+
+    fn life(&mut self) -> Result<(), String> {
+        self.coverage.work.lives += 1;
+        self.steps_left = STEPS_MAX;
+        self.disk_faults_before = self.scene.world.counters().disk_faults;
+        let ended = match self.start_and_work() {
+            Ok(()) if self.scene.random.chance(1, 3) => self.stop(),
+            ended => ended,
+        };
+        if self.scene.random.chance(1, 2) {
+            self.scene.world.power_cut();
+        }
+        self.end_life();
+        match ended {
+            Ok(()) | Err(Halt::Crashed) => Ok(()),
+            Err(Halt::Wrong(problem)) => Err(problem),
+        }
+    }
+
+    fn start_and_work(&mut self) -> Result<(), Halt> {
+        let random = &mut self.scene.random;
+        let crash = match random.chance(2, 3) {
+            true => Crash::PowerCut,
+            false => Crash::Kill,
+        };
+        let reach = [60, 400, 3000, 20_000][random.below(4) as usize];
+        let operations = 1 + random.below(reach);
+        let seconds_max = [2, 10, 40][random.below(3) as usize];
+        let seconds = 1 + random.below(seconds_max);
+        let will_crash = random.chance(5, 6);
+        self.start(will_crash.then_some((operations, crash)))?;
+        let until_ns = self.scene.now_ns() + seconds * SECOND_NS;
+        self.work("time to pass", until_ns, |_| false).map(|_| ())
+    }
+
+    fn start(&mut self, crash: Option<(u64, Crash)>) -> Result<(), Halt> {
+        let world = self.scene.world.clone();
+        world.crash_never();
+        if let Some((operations, crash)) = crash {
+            world.crash_after(operations, crash);
+        }
+        match Machine::start(&world, &self.limits, ADDRESS) {
+            Ok(machine) => {
+                self.machine = Some(machine);
+                for actor in &self.actors {
+                    world.wake_at(actor.wake_ns());
+                }
+                Ok(())
+            }
+            Err(_) if world.is_crashed() => {
+                self.coverage.work.crashes_in_start += 1;
+                Err(Halt::Crashed)
+            }
+            Err(_) if self.is_disk_faulty() => Err(Halt::Crashed),
+            Err(error) => Err(Halt::Wrong(format!(
+                "the broker does not start: {}",
+                error.0
+            ))),
+        }
+    }
+
+    fn is_disk_faulty(&self) -> bool {
+        self.scene.world.counters().disk_faults > self.disk_faults_before
+    }
+
+    /// Lets machine and clients work until `is_done` or a time; whether it was done.
+    fn work(
+        &mut self,
+        what: &str,
+        until_ns: u64,
+        is_done: impl Fn(&Self) -> bool,
+    ) -> Result<bool, Halt> {
+        let world = self.scene.world.clone();
+        world.wake_at(until_ns);
+        loop {
+            if let Some(machine) = &mut self.machine {
+                machine.turn();
+            }
+            if world.is_crashed() {
+                return Err(Halt::Crashed);
+            }
+            self.act();
+            if let Some(problem) = self.scene.problems.first() {
+                return Err(Halt::Wrong(problem.clone()));
+            }
+            if is_done(self) {
+                return Ok(true);
+            }
+            if world.now_ns() >= until_ns {
+                return Ok(false);
+            }
+            self.steps_left = self.steps_left.saturating_sub(1);
+            if self.steps_left == 0 {
+                let text = format!("{STEPS_MAX} steps, waiting for {what}");
+                return Err(Halt::Wrong(text));
+            }
+            let is_busy = self.machine.as_ref().is_some_and(Machine::is_busy);
+            if !world.step() && !is_busy && !world.is_crashed() {
+                let text = format!("waits for {what}, and nothing is going to happen");
+                return Err(Halt::Wrong(text));
+            }
+        }
+    }
+
+    /// Clients that have news or something due act.
+    fn act(&mut self) {
+        let news = self.scene.world.take_news();
+        let now_ns = self.scene.now_ns();
+        for actor in &mut self.actors {
+            let has_news = news.iter().any(|&id| actor.link().is(id));
+            let before_ns = actor.wake_ns();
+            if has_news || before_ns <= now_ns {
+                actor.act(&mut self.scene);
+                let wake_ns = actor.wake_ns();
+                if wake_ns != NEVER && wake_ns != before_ns {
+                    self.scene.world.wake_at(wake_ns);
+                }
+            }
+        }
+    }
+
+    fn stop(&mut self) -> Result<(), Halt> {
+        let until_ns = self.scene.now_ns() + PROGRESS_NS;
+        if let Some(machine) = &mut self.machine {
+            machine.stop();
+        }
+        let is_stopped = |run: &Self| run.machine.as_ref().is_none_or(Machine::is_stopped);
+        match self.work("a clean stop", until_ns, is_stopped)? {
+            true => {
+                self.coverage.work.clean_stops += 1;
+                Ok(())
+            }
+            false if self.is_disk_faulty() => Ok(()),
+            false => Err(Halt::Wrong("a clean stop takes too long".to_owned())),
+        }
+    }
+
+    fn end_life(&mut self) {
+        if let Some(machine) = self.machine.take() {
+            self.coverage.add_machine(&machine);
+        }
+        let world = &self.scene.world;
+        if !world.is_crashed() {
+            world.kill();
+        }
+        world.stay_off(self.scene.random.below(3 * SECOND_NS));
+    }
+
+    /// Everything heals: what was begun is finished, all is read, and the broker stops cleanly.
+    fn last_life(&mut self) -> Result<(), String> {
+        self.coverage.work.lives += 1;
+        self.steps_left = STEPS_MAX;
+        self.scene.is_closing = true;
+        let ended = self.finish();
+        self.end_life();
+        match ended {
+            Ok(()) => Ok(()),
+            Err(Halt::Crashed) => Err("the healed machine crashed".to_owned()),
+            Err(Halt::Wrong(problem)) => Err(problem),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), Halt> {
+        self.start(None)?;
+        self.scene.is_calm = true;
+        let mut until_ns = self.scene.now_ns() + PROGRESS_NS;
+        let all_done = |run: &Self| run.actors.iter().all(|actor| actor.is_done());
+        if !self.work("the clients to finish", until_ns, all_done)? {
+            return Err(self.unfinished());
+        }
+        for partition in self.scene.partitions.clone() {
+            let id = self.actors.len() as u32 + 1;
+            let reader = Reader::new(id, partition, 256 << 10, true);
+            self.actors.push(Box::new(reader));
+        }
+        until_ns = self.scene.now_ns() + PROGRESS_NS;
+        if !self.work("everything to be read", until_ns, all_done)? {
+            return Err(self.unfinished());
+        }
+        self.stop()
+    }
+
+    fn unfinished(&self) -> Halt {
+        let open = self.actors.iter().find(|actor| !actor.is_done());
+        let mut text = format!("{open:?}");
+        text.truncate(600);
+        Halt::Wrong(format!("no progress after healing: {text}"))
+    }
+}

@@ -1,0 +1,98 @@
+//! What all clients of a run share: the machine, the record of what happened, chance and limits.
+
+use millrace_engine::io::simulated::{Random, World};
+use std::net::SocketAddr;
+use xtask::history::{History, LogClass, LogId, What};
+
+/// A topic partition of the run.
+#[derive(Clone, Debug)]
+pub(crate) struct Partition {
+    pub(crate) topic: String,
+    pub(crate) index: i32,
+    pub(crate) log: LogId,
+}
+
+/// What the clients share.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) history: History,
+    pub(crate) random: Random,
+    /// Where the broker listens.
+    pub(crate) address: SocketAddr,
+    pub(crate) partitions: Vec<Partition>,
+    /// What a client saw that no broker may show.
+    pub(crate) problems: Vec<String>,
+    /// Nothing goes wrong any more: whoever waits too long found something.
+    pub(crate) is_calm: bool,
+    /// No new work: what was begun is finished.
+    pub(crate) is_closing: bool,
+    /// When the last topic was acknowledged.
+    pub(crate) topics_known_ns: Option<u64>,
+    /// Records that readers got.
+    pub(crate) polled_records: u64,
+    next_op: u64,
+    next_number: u64,
+}
+
+impl Scene {
+    pub(crate) fn new(world: World, random: Random, address: SocketAddr) -> Self {
+        Self {
+            world,
+            history: History::default(),
+            random,
+            address,
+            partitions: Vec::new(),
+            problems: Vec::new(),
+            is_calm: false,
+            is_closing: false,
+            topics_known_ns: None,
+            polled_records: 0,
+            next_op: 0,
+            next_number: 1,
+        }
+    }
+
+    pub(crate) fn add_topic(&mut self, topic: &str, partitions: i32, class: LogClass) {
+        for index in 0..partitions {
+            let log = self.history.log(&format!("{topic}/{index}"), class);
+            self.partitions.push(Partition {
+                topic: topic.to_owned(),
+                index,
+                log,
+            });
+        }
+    }
+
+    /// Whether a request that was sent at `sent_ns` must find every topic.
+    pub(crate) fn knows_topics(&self, sent_ns: u64) -> bool {
+        self.topics_known_ns.is_some_and(|since| sent_ns > since)
+    }
+
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.world.now_ns()
+    }
+
+    pub(crate) fn op(&mut self) -> u64 {
+        self.next_op += 1;
+        self.next_op
+    }
+
+    /// Numbers for `count` records.
+    pub(crate) fn numbers(&mut self, count: u32) -> u64 {
+        let first = self.next_number;
+        self.next_number += u64::from(count);
+        first
+    }
+
+    pub(crate) fn note(&mut self, client: u32, what: What) {
+        let now_ns = self.now_ns();
+        self.history.push(now_ns, client, what);
+    }
+
+    pub(crate) fn problem(&mut self, client: u32, text: impl std::fmt::Display) {
+        let now_ns = self.now_ns();
+        self.problems
+            .push(format!("at {now_ns} client {client}: {text}"));
+    }
+}
