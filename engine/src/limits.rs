@@ -8,8 +8,8 @@ pub const GRANULE_BYTES: u64 = 64 * 1024;
 pub const COMMIT_BYTES_MAX: u64 = 1 << 20;
 /// Largest single disk write.
 pub const WRITE_BYTES_MAX: u64 = 1 << 20;
-/// Bytes one reader gets from disk at once. Checking them takes one stretch of the shard's time.
-pub const READ_BYTES_MAX: u64 = 2 << 20;
+/// Bytes one reader gets from disk at once: enough that asking for the next ones costs little.
+pub const READ_BYTES_MAX: u64 = 4 << 20;
 /// Distance between the last resolved commit and the newest written one (storage-review A1e).
 pub const COMMITS_IN_FLIGHT_MAX: u64 = 4;
 /// First byte of records in a segment file; the block before it holds the file's identity.

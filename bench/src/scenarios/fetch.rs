@@ -9,6 +9,7 @@ use crate::machine::{Sampler, pin_to};
 use crate::report::{Report, Target};
 use crate::requests::{self, Fetcher, TOPIC};
 use anyhow::{Context, Result};
+use std::path::Path;
 
 /// Bytes of records asked for at once.
 const FETCH_BYTES: i32 = 8 << 20;
@@ -63,8 +64,18 @@ pub fn against(
     );
     drop(process.stop()?);
     let directory = directory.context("the fetch scenario has a directory of its own")?;
-    let read_before = calibration::segments(setting, &directory.0)?;
-    let process = BrokerProcess::start(&setting.broker_options(directory.0.clone())?)?;
+    cold(setting, report, &directory.0, batch_bytes)?;
+    report.remark(format!(
+        "fetch: one connection, {FETCH_BYTES} bytes of records asked at once"
+    ));
+    Ok(())
+}
+
+/// Starts the broker again and reads everything, between two direct reads of the same segments: a
+/// small file that was just written says little of what the disk gives of a large log.
+fn cold(setting: &Setting, report: &mut Report, data_dir: &Path, batch_bytes: usize) -> Result<()> {
+    let read_before = calibration::segments(setting, data_dir)?;
+    let process = BrokerProcess::start(&setting.broker_options(data_dir.to_owned())?)?;
     let sampler = Sampler::new(Some(process.id()), Some(&setting.dir));
     let from = sampler.sample();
     let mut fetcher = Fetcher::open(process.address, TOPIC, 0, batch_bytes, FETCH_BYTES)?;
@@ -80,8 +91,7 @@ pub fn against(
         "s/GB",
     );
     drop(process.stop()?);
-    // A small file that was just written says little of what the disk gives of a large log.
-    let read_after = calibration::segments(setting, &directory.0)?;
+    let read_after = calibration::segments(setting, data_dir)?;
     for (when, rate) in [("before", read_before), ("after", read_after)] {
         report.figure(
             format!("calibration: direct read of the same segments, {when}"),
@@ -95,9 +105,6 @@ pub fn against(
         "x",
         Target::AtLeast(0.85),
     );
-    report.remark(format!(
-        "fetch: one connection, {FETCH_BYTES} bytes of records asked at once"
-    ));
     Ok(())
 }
 

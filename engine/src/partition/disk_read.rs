@@ -8,6 +8,7 @@ use super::{
     DiskRead, Fence, FoundBatches, Partition, ReadBatches, ReadError, ReadPlan, ReadRequest,
     SpareVecs,
 };
+use crate::ids::FileId;
 use crate::io::arena::ArenaSlice;
 use crate::record_batch::{HEADER_BYTES, Header};
 use crate::segment::granules::{GranuleOwner, granule_end, granule_number};
@@ -15,8 +16,26 @@ use std::ops::Range;
 
 /// After the disk read.
 impl Partition {
+    /// The checksum of the granule that begins at `position` of a segment file, computed over
+    /// `bytes`: its records. Does not look whether the segment is still one of this log.
+    #[must_use]
+    pub fn granule_sum(&self, file: FileId, generation: u32, position: u64, bytes: &[u8]) -> u32 {
+        let seed = self.granule_owner(file, generation).seed(position);
+        crc32c::crc32c_append(seed, bytes)
+    }
+
+    fn granule_owner(&self, file: FileId, generation: u32) -> GranuleOwner {
+        GranuleOwner {
+            topic_id: self.spec.topic_id,
+            index: self.spec.index,
+            file,
+            generation,
+        }
+    }
+
     /// Checks what a disk read brought against the granule checksums. `parts` are the bytes of
-    /// `read.range`, in order; every part but the last is whole granules.
+    /// `read.range`, in order; every part but the last is whole granules. `sums` are what
+    /// `granule_sum` gave for its granules, `None` or nothing for those to be summed now.
     ///
     /// # Errors
     /// `Corrupt`: damage among the bytes the first batch needs. Damage further on only shortens
@@ -26,13 +45,9 @@ impl Partition {
         &mut self,
         read: &mut DiskRead,
         parts: &[ArenaSlice],
+        sums: &[Option<u32>],
     ) -> Result<(), ReadError> {
-        let owner = GranuleOwner {
-            topic_id: self.spec.topic_id,
-            index: self.spec.index,
-            file: read.file,
-            generation: read.generation,
-        };
+        let owner = self.granule_owner(read.file, read.generation);
         if self.segment_of_file(read.file, read.generation).is_none() {
             // Replaced or dropped meanwhile: `batches_in` takes nothing from it.
             return Ok(());
@@ -41,7 +56,9 @@ impl Partition {
         let mut at = read.range.start;
         for (number, &expected) in read.crcs.iter().enumerate() {
             let end = granule_end(at).min(read.data_end);
-            if view.crc(at..end, owner.seed(at)) != Some(expected) {
+            let known = sums.get(number).copied().flatten();
+            let sum = known.or_else(|| view.crc(at..end, owner.seed(at)));
+            if sum != Some(expected) {
                 let is_needed = at < read.needed_end;
                 log::error!(
                     "partition {}: {:?}: bytes {at} to {end} fail their checksum",

@@ -33,6 +33,9 @@ pub(super) struct Queries {
     indexes: Vec<(PartitionHandle, IndexRead)>,
 }
 
+/// One read takes or holds at most this part of the shard's buffers.
+const READ_MEMORY_DIVISOR: usize = 16;
+
 /// Tickets of index loads: not a caller's.
 const INDEX_TICKET: Ticket = Ticket::NONE;
 
@@ -54,9 +57,21 @@ impl ColdLogs for Logs<'_> {
         handle: PartitionHandle,
         read: &mut DiskRead,
         parts: &[ArenaSlice],
+        sums: &[Option<u32>],
     ) -> Result<(), ReadError> {
         let slot = self.0.live_mut(handle).ok_or(ReadError::UnknownPartition)?;
-        slot.partition.check_granules(read, parts)
+        slot.partition.check_granules(read, parts, sums)
+    }
+
+    fn granule_sum(
+        &self,
+        handle: PartitionHandle,
+        (file, generation): (FileId, u32),
+        position: u64,
+        bytes: &[u8],
+    ) -> Option<u32> {
+        let partition = &self.0.live(handle)?.partition;
+        Some(partition.granule_sum(file, generation, position, bytes))
     }
 
     fn batches(
@@ -173,7 +188,8 @@ impl Queries {
 }
 
 impl Shard {
-    /// Reads whole batches.
+    /// Reads whole batches: of `bytes_max` bytes at most, and of a sixteenth of the shard's
+    /// buffers, the first batch apart.
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -188,6 +204,11 @@ impl Shard {
             .partitions
             .live(handle)
             .ok_or(ReadError::UnknownPartition)?;
+        let share = io.arena().capacity_bytes() / READ_MEMORY_DIVISOR;
+        let request = ReadRequest {
+            bytes_max: request.bytes_max.min(share),
+            ..request
+        };
         let plan = slot.partition.plan_read(&request, &mut self.spare)?;
         if let ReadPlan::Ready(batches) = plan {
             return Ok(Read::Ready(batches));

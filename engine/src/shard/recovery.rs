@@ -39,9 +39,9 @@ use crate::planted::{Bug, is};
 /// A segment file's id is its journal's id and, in the lower bits, a number.
 const FILE_NUMBER_BITS: u32 = 40;
 
-/// Cold reads in flight at most. More would bring nothing (16 of 256 KiB keep a disk busy), and
-/// every durable write would wait behind them.
-const COLD_READS_IN_FLIGHT_MAX: usize = 16;
+/// Cold reads in flight at most. The kernel joins neighbours that are submitted together into one
+/// request of up to 4 MiB, so that fewer would be one request at a time.
+const COLD_READS_IN_FLIGHT_MAX: usize = 48;
 
 /// A copy as it was found.
 struct FoundCopy {

@@ -17,13 +17,13 @@ use crate::io::{Io, Outcome};
 use crate::partition::{
     DiskRead, FoundBatches, IndexRead, ReadBatches, ReadError, ReadPlan, ReadRequest, SpareVecs,
 };
-use pieces::{PIECE_BYTES, Pieces, Progress, Stretch};
+use pieces::{PIECE_BYTES, PieceSums, Pieces, Progress, Stretch};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 
 /// Bytes kept on their way ahead of a sequential reader: what the disk brings while one read's
 /// worth is sent and the next one is asked for.
-const READAHEAD_BYTES_MAX: u64 = 8 << 20;
+const READAHEAD_BYTES_MAX: u64 = 12 << 20;
 /// Disk reads in flight at most while durable writes are made.
 const DEPTH_BESIDE_WRITES: usize = 1;
 /// Partitions whose next expected offset is remembered.
@@ -51,7 +51,17 @@ pub trait ColdLogs {
         handle: PartitionHandle,
         read: &mut DiskRead,
         parts: &[ArenaSlice],
+        sums: &[Option<u32>],
     ) -> Result<(), ReadError>;
+
+    /// `Partition::granule_sum` for a file and its generation. `None` when the partition is gone.
+    fn granule_sum(
+        &self,
+        handle: PartitionHandle,
+        file: (FileId, u32),
+        position: u64,
+        bytes: &[u8],
+    ) -> Option<u32>;
 
     /// `Partition::batches_in`.
     ///
@@ -129,6 +139,7 @@ pub struct ColdReads {
     /// Offset behind the last cold read of a partition.
     expected: FxHashMap<PartitionHandle, i64>,
     parts: Vec<ArenaSlice>,
+    sums: Vec<Option<u32>>,
     done: VecDeque<ColdReadDone>,
 }
 
@@ -144,6 +155,7 @@ impl ColdReads {
             vacant: Vec::new(),
             expected: FxHashMap::default(),
             parts: Vec::new(),
+            sums: Vec::new(),
             done: VecDeque::new(),
         }
     }
@@ -201,7 +213,14 @@ impl ColdReads {
 
     /// Takes the completion of an operation of kind `ColdRead`.
     pub fn complete(&mut self, env: &mut Env<'_, impl ColdLogs>, slot: u64, outcome: Outcome) {
-        self.pieces.complete(env.io, env.table, slot, outcome);
+        // Summed as they come, so that a reader does not wait for all of its bytes to be summed.
+        let sums = match &outcome {
+            Outcome::Read(buf, Ok(_)) => self.pieces.sum(slot, |handle, file, position, from| {
+                env.logs.granule_sum(handle, file, position, &buf[from])
+            }),
+            _ => PieceSums::default(),
+        };
+        self.pieces.complete(env.io, env.table, slot, outcome, sums);
         self.advance(env);
     }
 
@@ -289,7 +308,7 @@ pub struct Env<'a, L> {
 
 impl ColdReads {
     fn begin(&mut self, env: &mut Env<'_, impl ColdLogs>, mut reader: Reader) {
-        let stretch = stretch_of(&reader.wanted);
+        let stretch = stretch_of(reader.handle, &reader.wanted);
         let slot = self.vacant.pop().unwrap_or_else(|| {
             self.readers.push(None);
             u32::try_from(self.readers.len() - 1).expect("fewer readers than 2^32")
@@ -376,8 +395,10 @@ impl ColdReads {
         let mut parts = std::mem::take(&mut self.parts);
         let reader = self.readers[slot as usize].as_ref();
         let reader = reader.expect("the reader waits for its pieces");
-        let stretch = stretch_of(&reader.wanted);
+        let stretch = stretch_of(reader.handle, &reader.wanted);
         self.pieces.gather(&stretch, &reader.pieces, &mut parts);
+        self.pieces
+            .gather_sums(&stretch, &reader.pieces, &mut self.sums);
         let mut reader = self.take(slot);
         match &mut reader.wanted {
             Wanted::Records(_) => self.records_loaded(env, reader, &parts),
@@ -430,7 +451,7 @@ impl ColdReads {
         let handle = reader.handle;
         let found = env
             .logs
-            .check(handle, read, parts)
+            .check(handle, read, parts, &self.sums)
             .and_then(|()| env.logs.batches(handle, read, parts, &request, env.spare));
         let file = read.file;
         env.spare.give_read(read);
@@ -483,22 +504,24 @@ impl ColdReads {
         }
         read.range.end = read.range.end.min(reach);
         let mut wanted = Wanted::Records(read);
-        self.pieces.want_ahead(&stretch_of(&wanted));
+        self.pieces.want_ahead(&stretch_of(handle, &wanted));
         if let Wanted::Records(read) = &mut wanted {
             env.spare.give_read(read);
         }
     }
 }
 
-fn stretch_of(wanted: &Wanted) -> Stretch {
+fn stretch_of(handle: PartitionHandle, wanted: &Wanted) -> Stretch {
     match wanted {
         Wanted::Records(read) => Stretch {
+            handle,
             file: SegmentFile::records(read.file),
             generation: read.generation,
             range: read.range.clone(),
             data_end: read.data_end.min(read.range.end),
         },
         Wanted::Index(read) => Stretch {
+            handle,
             file: SegmentFile::index(read.file),
             generation: read.generation,
             range: read.range.clone(),

@@ -8,10 +8,12 @@
 use super::super::file_table::{Content, FileTable, SegmentFile, Want};
 use super::super::token::LogKind;
 use super::ColdReadConfig;
-use crate::ids::FileId;
+use crate::ids::{FileId, PartitionHandle};
 use crate::io::arena::{ArenaBuf, ArenaSlice};
 use crate::io::{FileHandle, Io, IoFailure, Op, Outcome};
+use crate::limits::GRANULE_BYTES;
 use crate::partition::ReadError;
+use crate::segment::granules::granule_end;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -19,12 +21,16 @@ use std::ops::Range;
 /// Pieces begin at multiples of this.
 pub(super) const PIECE_BYTES: u64 = 256 * 1024;
 
+/// The checksums of a piece's granules, as far as they are known.
+pub(super) type PieceSums = [Option<u32>; (PIECE_BYTES / GRANULE_BYTES) as usize];
+
 /// Empty lists kept at most.
 const LISTS_MAX: usize = 256;
 
 /// A stretch of a file that a reader wants.
 #[derive(Clone, Debug)]
 pub(super) struct Stretch {
+    pub(super) handle: PartitionHandle,
     pub(super) file: SegmentFile,
     pub(super) generation: u32,
     /// Block-aligned.
@@ -62,6 +68,9 @@ struct Piece {
     key: Key,
     range: Range<u64>,
     covered_to: u64,
+    /// Whose log.
+    owner: PartitionHandle,
+    sums: PieceSums,
     state: State,
     /// Readers that hold it.
     pins: u32,
@@ -72,6 +81,18 @@ struct Piece {
     is_cached: bool,
     /// Wanted before anybody asked.
     is_ahead: bool,
+}
+
+impl Piece {
+    /// Where its granules begin that hold records, and their places among its sums. The first one
+    /// may begin before it: it is left out.
+    fn granules(&self) -> impl Iterator<Item = (u64, usize)> + use<> {
+        let first = self.key.number * PIECE_BYTES;
+        let (start, end) = (self.range.start, self.covered_to);
+        (0..PieceSums::default().len())
+            .map(move |place| (first + place as u64 * GRANULE_BYTES, place))
+            .filter(move |&(position, _)| position >= start && position < end)
+    }
 }
 
 #[derive(Debug)]
@@ -121,9 +142,10 @@ impl Pieces {
         self.progress.pop_front()
     }
 
-    /// How much of `bytes` can be read ahead without delaying a reader or pushing out much.
+    /// How much of `bytes` can be read ahead without pushing out much. Nothing while as much waits
+    /// as may be in flight; readers go before what is read ahead (see `next_queued`).
     pub(super) fn room_ahead(&self, bytes: u64) -> u64 {
-        if self.queue.is_empty() && self.in_flight < self.depth {
+        if self.queue.len() < self.depth {
             bytes.min(self.config.cache_bytes_max as u64 / 2)
         } else {
             0
@@ -200,6 +222,47 @@ impl Pieces {
         }
     }
 
+    /// The checksums of the granules of `stretch`, those that were not computed as `None`.
+    pub(super) fn gather_sums(&self, stretch: &Stretch, held: &[u32], sums: &mut Vec<Option<u32>>) {
+        sums.clear();
+        for &slot in held {
+            let piece = self.pieces[slot as usize].as_ref();
+            let piece = piece.expect("a held piece lives");
+            for (position, place) in piece.granules() {
+                let end = granule_end(position);
+                if position < stretch.range.start || position >= stretch.data_end {
+                    continue;
+                }
+                let is_same = end.min(stretch.data_end) == end.min(piece.covered_to);
+                sums.push(piece.sums[place].filter(|_| is_same));
+            }
+        }
+    }
+
+    /// Sums the granules of a piece whose bytes have just come: `sum` gets the log, the file and
+    /// its generation, the granule's position in the file, and where its records lie in the bytes
+    /// that were read.
+    pub(super) fn sum(
+        &self,
+        slot: u64,
+        sum: impl Fn(PartitionHandle, (FileId, u32), u64, Range<usize>) -> Option<u32>,
+    ) -> PieceSums {
+        let piece = self.pieces[piece_slot(slot) as usize].as_ref();
+        let piece = piece.expect("a piece that is read lives");
+        let mut sums = PieceSums::default();
+        if piece.key.file.content != Content::Records {
+            return sums;
+        }
+        let file = (piece.key.file.id, piece.key.generation);
+        for (position, place) in piece.granules() {
+            let end = granule_end(position).min(piece.covered_to);
+            let from = (position - piece.range.start) as usize;
+            let to = (end - piece.range.start) as usize;
+            sums[place] = sum(piece.owner, file, position, from..to);
+        }
+        sums
+    }
+
     fn piece(&mut self, slot: u32) -> &mut Piece {
         let piece = self.pieces[slot as usize].as_mut();
         piece.expect("slots of live pieces are used")
@@ -225,6 +288,8 @@ impl Pieces {
             key,
             range: start..end,
             covered_to,
+            owner: stretch.handle,
+            sums: PieceSums::default(),
             state: State::Queued,
             pins: 0,
             waiters: self.take_list(),
@@ -324,6 +389,7 @@ impl Pieces {
         table: &mut FileTable,
         slot: u64,
         outcome: Outcome,
+        sums: PieceSums,
     ) {
         let slot = piece_slot(slot);
         let Outcome::Read(buf, result) = outcome else {
@@ -346,6 +412,7 @@ impl Pieces {
         }
         debug_assert_eq!(buf.len() as u64, bytes, "a read is whole or an error");
         piece.state = State::Loaded(buf.freeze());
+        piece.sums = sums;
         let file = piece.key.file;
         let is_idle = piece.pins == 0;
         let mut waiters = std::mem::take(&mut piece.waiters);

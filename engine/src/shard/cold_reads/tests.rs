@@ -27,6 +27,7 @@ struct Log {
     index_wanted: bool,
     indexes_loaded: u32,
     plans: u32,
+    sums_known: u32,
 }
 
 impl Log {
@@ -51,6 +52,7 @@ impl Log {
             index_wanted: false,
             indexes_loaded: 0,
             plans: 0,
+            sums_known: 0,
         }
     }
 
@@ -117,8 +119,10 @@ impl ColdLogs for Log {
         _: PartitionHandle,
         read: &mut DiskRead,
         parts: &[ArenaSlice],
+        sums: &[Option<u32>],
     ) -> Result<(), ReadError> {
         let bytes = concat(parts);
+        assert_eq!(sums.len(), read.crcs.len(), "one place for each granule");
         assert_eq!(bytes.len() as u64, read.range.end - read.range.start);
         let whole = |part: &ArenaSlice| (part.len() as u64).is_multiple_of(GRANULE_BYTES);
         assert!(parts.split_last().unwrap().1.iter().all(whole));
@@ -126,12 +130,28 @@ impl ColdLogs for Log {
             let at = read.range.start + number as u64 * GRANULE_BYTES;
             let to = (at + GRANULE_BYTES).min(read.data_end);
             let [from, to] = [at, to].map(|place| (place - read.range.start) as usize);
-            if self.crc(at, &bytes[from..to]) != expected {
+            let sum = self.crc(at, &bytes[from..to]);
+            if let Some(known) = sums[number] {
+                assert_eq!(known, sum, "the sum of this granule's bytes");
+                self.sums_known += 1;
+            }
+            if sum != expected {
                 let offset = read.offset;
                 return Err(ReadError::Corrupt { offset });
             }
         }
         Ok(())
+    }
+
+    fn granule_sum(
+        &self,
+        _: PartitionHandle,
+        file: (FileId, u32),
+        position: u64,
+        bytes: &[u8],
+    ) -> Option<u32> {
+        assert_eq!(file, (FILE, self.owner.generation));
+        Some(self.crc(position, bytes))
     }
 
     fn batches(
@@ -368,6 +388,11 @@ fn many_readers_of_a_stretch_share_one_read() {
     assert_eq!(f.reads.reads(), 1);
     f.read(0, 200 * KIB as usize).unwrap();
     assert_eq!(f.reads.reads(), 1, "and the cache serves who comes later");
+    assert_eq!(
+        f.log.sums_known,
+        51 * 4,
+        "granules are summed once, as they come"
+    );
     assert!(f.reads.release_memory() > 0);
     f.read(0, 200 * KIB as usize).unwrap();
     assert_eq!(f.reads.reads(), 2);

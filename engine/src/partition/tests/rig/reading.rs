@@ -89,7 +89,7 @@ impl Rig {
                 .chunks(128 * 1024)
                 .map(|chunk| slice_of(&mut self.arena, chunk))
                 .collect();
-            self.partition.check_granules(&mut read, &parts)?;
+            self.partition.check_granules(&mut read, &parts, &[])?;
             let found = self
                 .partition
                 .batches_in(&read, &parts, request, &mut self.spare)?;
