@@ -40,6 +40,10 @@ enum Scenario {
     Idle,
     /// Produce latency while a backlog is drained cold on the same shard
     Drain(LoadArgs),
+    /// Produce latency while another topic is compacted on the same shard
+    Compaction(CompactionArgs),
+    /// CPU of heartbeats of many consumer groups
+    Groups(GroupsArgs),
     /// Every figure of the target table, one after the other
     Targets,
 }
@@ -74,6 +78,71 @@ pub struct LoadArgs {
     /// `segment.bytes` of the topic
     #[arg(long, default_value_t = 256 << 20)]
     pub segment_bytes: i64,
+}
+
+/// A backlog to compact and the probe beside it.
+#[derive(Clone, Debug, Args)]
+pub struct CompactionArgs {
+    /// Requests of 1 KiB a second
+    #[arg(long, default_value_t = 1_000.0)]
+    pub per_second: f64,
+    /// Bytes of the backlog, at least
+    #[arg(long, default_value_t = 1 << 30)]
+    pub backlog_bytes: u64,
+    /// Seconds measured, alone and beside compaction
+    #[arg(long, default_value_t = 8.0)]
+    pub seconds: f64,
+}
+
+impl CompactionArgs {
+    /// The load whose latency counts.
+    #[must_use]
+    pub fn probe(&self) -> LoadArgs {
+        LoadArgs {
+            batch_bytes: 1_024,
+            connections: 1,
+            window: 1,
+            partitions: 1,
+            durability: "disk".into(),
+            warm_up: 1.0,
+            seconds: self.seconds,
+            retention_bytes: -1,
+            segment_bytes: 256 << 20,
+        }
+    }
+}
+
+/// The consumer groups of a load.
+#[derive(Clone, Debug, Args)]
+pub struct GroupsArgs {
+    /// Groups, each on a connection of its own
+    #[arg(long, default_value_t = Self::default().groups)]
+    pub groups: usize,
+    /// Members of each
+    #[arg(long, default_value_t = Self::default().members)]
+    pub members: usize,
+    /// Milliseconds between two heartbeats of a member
+    #[arg(long, default_value_t = Self::default().interval_ms)]
+    pub interval_ms: u32,
+    /// Seconds before measuring
+    #[arg(long, default_value_t = Self::default().warm_up)]
+    pub warm_up: f64,
+    /// Seconds measured
+    #[arg(long, default_value_t = Self::default().seconds)]
+    pub seconds: f64,
+}
+
+impl Default for GroupsArgs {
+    /// What the target table measures, as the command line's defaults.
+    fn default() -> Self {
+        Self {
+            groups: 1_000,
+            members: 10,
+            interval_ms: 3_000,
+            warm_up: 3.0,
+            seconds: 12.0,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Args)]
@@ -127,6 +196,10 @@ pub fn run(args: BenchArgs) -> Result<()> {
         Scenario::Recovery(load) => scenarios::recovery::run(&setting, &load, &mut report)?,
         Scenario::Idle => scenarios::idle::run(&setting, &mut report)?,
         Scenario::Drain(load) => scenarios::drain::run(&setting, &load, &mut report)?,
+        Scenario::Compaction(compaction) => {
+            scenarios::compaction::run(&setting, &compaction, &mut report)?;
+        }
+        Scenario::Groups(groups) => scenarios::groups::run(&setting, &groups, &mut report)?,
         Scenario::Targets => scenarios::targets::run(&setting, &mut report)?,
     }
     if let Some(path) = args.json {

@@ -13,5 +13,6 @@ pub mod null_sink;
 pub mod report;
 pub mod requests;
 pub mod scenarios;
+pub mod sleeping_sink;
 
 pub use cli::{BenchArgs, run};

@@ -48,8 +48,7 @@ pub struct Sample {
     busy: Duration,
     client: Duration,
     process: Duration,
-    written_bytes: u64,
-    flushes: u64,
+    disk: DiskCounters,
     context_switches: u64,
 }
 
@@ -66,6 +65,8 @@ pub struct Usage {
     pub client_cpu_seconds: f64,
     /// Bytes written to the device that holds the data directory.
     pub device_written_bytes: u64,
+    /// Bytes read from it.
+    pub device_read_bytes: u64,
     /// Flushes of that device.
     pub device_flushes: u64,
     /// Context switches of the whole machine.
@@ -95,7 +96,8 @@ impl Sampler {
     /// Reads all counters.
     #[must_use]
     pub fn sample(&self) -> Sample {
-        let (written_bytes, flushes) = self.device.as_deref().map_or((0, 0), disk_counters);
+        let device = self.device.as_deref();
+        let disk = device.map_or_else(DiskCounters::default, DiskCounters::of);
         let process = self
             .broker
             .map_or(Duration::ZERO, |id| self.process_cpu(&id.to_string()));
@@ -105,8 +107,7 @@ impl Sampler {
             busy,
             client: self.process_cpu("self"),
             process,
-            written_bytes,
-            flushes,
+            disk,
             context_switches,
         }
     }
@@ -122,8 +123,9 @@ impl Sampler {
             outside_cpu_seconds: ((to.busy.saturating_sub(from.busy)).as_secs_f64() - client)
                 .max(0.0),
             client_cpu_seconds: client,
-            device_written_bytes: to.written_bytes - from.written_bytes,
-            device_flushes: to.flushes - from.flushes,
+            device_written_bytes: to.disk.written_bytes - from.disk.written_bytes,
+            device_read_bytes: to.disk.read_bytes - from.disk.read_bytes,
+            device_flushes: to.disk.flushes - from.disk.flushes,
             context_switches: to.context_switches - from.context_switches,
         }
     }
@@ -182,22 +184,31 @@ fn device_of(path: &Path) -> Option<String> {
     })
 }
 
-/// Bytes written and flushes of a block device since boot.
-fn disk_counters(device: &str) -> (u64, u64) {
-    let stats = fs::read_to_string("/proc/diskstats").unwrap_or_default();
-    for line in stats.lines() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        if words.get(2) == Some(&device) {
-            let number = |place: usize| {
-                words
-                    .get(place)
-                    .and_then(|w| w.parse::<u64>().ok())
-                    .unwrap_or(0)
-            };
-            return (number(9) * 512, number(18));
+/// What a block device did since boot.
+#[derive(Clone, Copy, Debug, Default)]
+struct DiskCounters {
+    read_bytes: u64,
+    written_bytes: u64,
+    flushes: u64,
+}
+
+impl DiskCounters {
+    fn of(device: &str) -> Self {
+        let stats = fs::read_to_string("/proc/diskstats").unwrap_or_default();
+        for line in stats.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if words.get(2) == Some(&device) {
+                let word = |place: usize| words.get(place).and_then(|word| word.parse().ok());
+                let number = |place: usize| word(place).unwrap_or(0_u64);
+                return Self {
+                    read_bytes: number(5) * 512,
+                    written_bytes: number(9) * 512,
+                    flushes: number(18),
+                };
+            }
         }
+        Self::default()
     }
-    (0, 0)
 }
 
 /// The machine in a few words, for reports.

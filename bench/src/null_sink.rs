@@ -52,7 +52,9 @@ impl Drop for NullSink {
     }
 }
 
-struct Peer {
+/// A connection to a sink.
+#[derive(Debug)]
+pub(crate) struct Peer {
     stream: TcpStream,
     header: Vec<u8>,
     skip: usize,
@@ -66,24 +68,35 @@ fn serve(listener: &TcpListener, response: &[u8], stop: &AtomicBool) {
     let mut peers: Vec<Peer> = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         if let Ok((stream, _)) = listener.accept()
-            && stream.set_nonblocking(true).is_ok()
-            && stream.set_nodelay(true).is_ok()
+            && let Ok(peer) = Peer::new(stream)
         {
-            peers.push(Peer {
-                stream,
-                header: Vec::new(),
-                skip: 0,
-                owed: 0,
-                sent: 0,
-            });
+            peers.push(peer);
         }
         peers.retain_mut(|peer| peer.turn(&mut input, &answers, response.len()));
     }
 }
 
 impl Peer {
+    /// For a connection that was just accepted.
+    pub(crate) fn new(stream: TcpStream) -> std::io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            header: Vec::new(),
+            skip: 0,
+            owed: 0,
+            sent: 0,
+        })
+    }
+
+    /// To wait for it.
+    pub(crate) const fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
     /// Reads once, counts frames, answers; `false` when the peer is gone.
-    fn turn(&mut self, input: &mut [u8], answers: &[u8], response_bytes: usize) -> bool {
+    pub(crate) fn turn(&mut self, input: &mut [u8], answers: &[u8], response_bytes: usize) -> bool {
         match self.stream.read(input) {
             Ok(0) => return false,
             Ok(count) => self.count_frames(&input[..count], response_bytes),

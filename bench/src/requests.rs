@@ -45,9 +45,29 @@ pub fn call<'a, R: Request<'a>, T>(
     request: &R,
     read: impl FnOnce(R::Response<'_>) -> Result<T>,
 ) -> Result<T> {
+    stream.write_all(&frame(version, request)?)?;
+    receive::<R, T>(stream, version, read)
+}
+
+/// A request as it is sent.
+///
+/// # Errors
+/// When it cannot be encoded.
+pub fn frame<'a, R: Request<'a>>(version: i16, request: &R) -> Result<Vec<u8>> {
     let mut frame = Vec::new();
     encode_request(&mut frame, version, 1, Some(CLIENT_ID), request)?;
-    stream.write_all(&frame)?;
+    Ok(frame)
+}
+
+/// Waits for the answer to the oldest request of type `R` that is open on this connection.
+///
+/// # Errors
+/// When the broker is gone or answers what the codec cannot read.
+pub fn receive<'a, R: Request<'a>, T>(
+    stream: &mut TcpStream,
+    version: i16,
+    read: impl FnOnce(R::Response<'_>) -> Result<T>,
+) -> Result<T> {
     let mut size = [0; 4];
     stream
         .read_exact(&mut size)
@@ -159,9 +179,7 @@ pub fn produce(topic: &str, partition: i32, batch: &[u8]) -> Result<Vec<u8>> {
         timeout_ms: 30_000,
         topic_data: vec![topic].into(),
     };
-    let mut frame = Vec::new();
-    encode_request(&mut frame, PRODUCE_VERSION, 1, Some(CLIENT_ID), &request)?;
-    Ok(frame)
+    frame(PRODUCE_VERSION, &request)
 }
 
 /// Where a produce response for `topic` has its error code, counted behind the frame's size.
@@ -296,9 +314,7 @@ impl Fetcher {
             topics: vec![topic].into(),
             ..FetchRequest::default()
         };
-        let mut frame = Vec::new();
-        encode_request(&mut frame, FETCH_VERSION, 1, Some(CLIENT_ID), &request)?;
-        self.stream.write_all(&frame)?;
+        self.stream.write_all(&frame(FETCH_VERSION, &request)?)?;
         Ok(())
     }
 

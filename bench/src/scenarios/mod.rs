@@ -1,8 +1,10 @@
 //! What can be measured, one scenario a file.
 
 pub mod calibration;
+pub mod compaction;
 pub mod drain;
 pub mod fetch;
+pub mod groups;
 pub mod idle;
 pub mod load;
 pub mod produce;
@@ -11,7 +13,7 @@ pub mod targets;
 
 use crate::broker_process::{BrokerOptions, BrokerProcess, RunDirectory};
 use crate::cli::LoadArgs;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -60,6 +62,16 @@ impl Setting {
                 .flat_map(|set| ["--set".to_owned(), set.clone()])
                 .collect(),
         })
+    }
+
+    /// The first core of the broker, for a sink in its place.
+    ///
+    /// # Errors
+    /// When none is named.
+    pub fn first_server_core(&self) -> Result<usize> {
+        let first = self.server_cores.split([',', '-']).next();
+        let core = first.and_then(|core| core.trim().parse().ok());
+        core.context("--server-cores names no core")
     }
 
     /// The broker to measure: the one named, or a fresh one.

@@ -8,7 +8,7 @@ use crate::machine::{Sampler, Usage, pin_to};
 use crate::null_sink::NullSink;
 use crate::report::Report;
 use crate::requests::{self, TOPIC};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use hdrhistogram::Histogram;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -190,13 +190,8 @@ pub fn rate(
 /// # Errors
 /// When the sink cannot be started.
 pub fn client_ceiling(setting: &Setting, load: &LoadArgs) -> Result<f64> {
-    let core = setting
-        .server_cores
-        .split(',')
-        .next()
-        .and_then(|core| core.split('-').next())
-        .context("--server-cores names no core")?;
-    let sink = NullSink::start(core.trim().parse()?, requests::produce_response(TOPIC)?)?;
+    let core = setting.first_server_core()?;
+    let sink = NullSink::start(core, requests::produce_response(TOPIC)?)?;
     let (mut connections, _) = connect(sink.address, load)?;
     let result = Load {
         connections: &mut connections,

@@ -2,8 +2,8 @@
 
 use super::calibration::{self, Calibration};
 use super::produce::{self, Measured};
-use super::{Setting, fetch, idle, recovery};
-use crate::cli::LoadArgs;
+use super::{Setting, fetch, groups, idle, recovery};
+use crate::cli::{GroupsArgs, LoadArgs};
 use crate::report::{Report, Target};
 use anyhow::Result;
 
@@ -37,6 +37,7 @@ pub fn run(setting: &Setting, report: &mut Report) -> Result<()> {
     recovery_load.seconds = 10.0;
     recovery::run(setting, &recovery_load, report)?;
     idle::run(setting, report)?;
+    groups::run(setting, &GroupsArgs::default(), report)?;
     calibration::run(setting, report)?;
     Ok(())
 }
