@@ -474,17 +474,18 @@ impl Shard {
         }
     }
 
-    /// Gives cached tails up while memory is short.
+    /// Gives cached tails up while memory is short, or free in pieces too small for somebody.
     fn evict(&mut self, io: &mut Io) {
         let arena = io.arena();
         let percent = (arena.capacity_bytes() / 100).max(1);
         let used = arena.used_bytes() / percent;
+        let refused = arena.take_refused_bytes();
         self.is_evicting = used >= EVICT_ABOVE_PERCENT;
-        if !self.is_evicting {
+        if !self.is_evicting && refused == 0 {
             return;
         }
-        let is_deep = used >= EVICT_BLOCKS_ABOVE_PERCENT;
-        let mut wanted = (used - EVICT_TO_PERCENT) * percent;
+        let is_deep = used >= EVICT_BLOCKS_ABOVE_PERCENT || refused > 0;
+        let mut wanted = (used.saturating_sub(EVICT_TO_PERCENT) * percent).max(2 * refused);
         wanted = wanted.saturating_sub(self.cold.release_memory());
         let count = self.partitions.slot_count();
         for _ in 0..count.min(EVICT_PER_TURN) {

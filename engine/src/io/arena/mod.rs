@@ -38,6 +38,7 @@ pub struct Arena {
     buddy: Buddy,
     region: RegionOwner,
     slab_bytes: usize,
+    refused_bytes: usize,
 }
 
 impl Arena {
@@ -55,6 +56,7 @@ impl Arena {
             buddy: Buddy::new(units),
             region,
             slab_bytes,
+            refused_bytes: 0,
         })
     }
 
@@ -67,8 +69,17 @@ impl Arena {
         self.take_returned();
         let order = bytes.div_ceil(ARENA_BLOCK_MIN).max(1).next_power_of_two();
         let order = order.trailing_zeros() as usize;
-        let unit = self.buddy.take(order)?;
+        let Some(unit) = self.buddy.take(order) else {
+            self.refused_bytes = self.refused_bytes.max(order_bytes(order));
+            return None;
+        };
         Some(ArenaBuf::of_block(self.region.lend(unit, order)))
+    }
+
+    /// The largest block that was asked for and not there since this was last asked; 0 for none.
+    /// Memory may be refused although much is free, in pieces.
+    pub const fn take_refused_bytes(&mut self) -> usize {
+        std::mem::replace(&mut self.refused_bytes, 0)
     }
 
     /// Bytes in blocks handed out and not yet returned.

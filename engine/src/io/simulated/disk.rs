@@ -168,6 +168,10 @@ impl Disk {
         }
     }
 
+    pub(super) const fn used_bytes(&self) -> u64 {
+        self.used_bytes
+    }
+
     pub(super) fn free_bytes(&self) -> u64 {
         self.space_bytes.saturating_sub(self.used_bytes)
     }

@@ -254,6 +254,12 @@ impl World {
         Some(content)
     }
 
+    /// Bytes of the disk that files take.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.inner.borrow().disk.used_bytes()
+    }
+
     /// Whether a power cut would leave a file's bytes as they are; false when there is none.
     #[must_use]
     pub fn is_flushed(&self, path: &FilePath) -> bool {

@@ -194,3 +194,36 @@ fn memory_that_others_fill_makes_small_tails_go_to_disk() {
         "not for a checkpoint: {waited_ns}"
     );
 }
+
+#[test]
+fn memory_in_pieces_too_small_for_a_batch_is_made_whole() {
+    let mut machine = Machine::new(9);
+    machine.create(1, Durability::Disk);
+    for seed in 0..40 {
+        machine.append_when_possible(1, &batch(1, 60_000, seed));
+        machine.settle();
+    }
+    let all_written = |machine: &Machine| {
+        let shard = machine.shard.as_ref().unwrap();
+        shard.counters().unwritten_bytes_now == 0 && shard.checkpointing.is_idle()
+    };
+    assert!(machine.turn_until(10_000, all_written));
+    let mut held = Vec::new();
+    while let Some(buf) = machine.io.arena().alloc(64 << 10) {
+        held.push(buf);
+    }
+    let mut nth = 0;
+    held.retain(|_| {
+        nth += 1;
+        nth % 2 == 0
+    });
+    let arena = machine.io.arena();
+    let used = arena.used_bytes() * 100 / arena.capacity_bytes();
+    assert!(used < 75, "{used} % are used: nothing is short");
+    let large = batch(1, 500_000, 99);
+    let refused = machine.append(1, &large);
+    assert!(matches!(refused, Err(AppendError::NoMemory { .. })));
+    machine.turn();
+    machine.append(1, &large).unwrap();
+    machine.settle();
+}
