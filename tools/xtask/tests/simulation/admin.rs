@@ -78,7 +78,7 @@ impl Admin {
                     scene.topics_known_ns = Some(scene.now_ns());
                 }
             }
-            Some(code) if may_come(code) => {
+            Some(code) if scene.may_answer(code) => {
                 self.wake_ns = scene.now_ns() + BACKOFF_NS;
             }
             other => {
@@ -87,11 +87,6 @@ impl Admin {
             }
         }
     }
-}
-
-/// Errors of a machine on which anything may fail.
-fn may_come(code: ErrorCode) -> bool {
-    code.is_retriable() || code == ErrorCode::UnknownServerError
 }
 
 impl Actor for Admin {

@@ -36,6 +36,12 @@ counts! {
         blocks_torn: "blocks torn by sector",
         blocks_garbage: "blocks turned to noise",
         names_lost: "names lost",
+        disk_faults: "disk faults",
+        disk_full: "operations on a full disk",
+        stalls: "stalls",
+        resets: "connections reset",
+        silences: "directions gone silent",
+        wall_jumps: "jumps of the wall clock",
     }
 }
 
@@ -45,8 +51,10 @@ counts! {
         lives: "lives",
         clean_stops: "clean stops",
         crashes_in_start: "crashes inside a start",
+        reshards: "changes of the number of shards",
         turns: "turns",
         polled_records: "records read",
+        trims: "deletions of records",
         batches: "batches",
         commits: "commits",
         checkpoints: "checkpoints",
@@ -54,6 +62,10 @@ counts! {
         ring_wraps: "ring wraps",
         tail_images: "tail images",
         commits_cut: "commits cut by recovery",
+        files_reused: "files reused",
+        placed_bytes: "placed bytes",
+        cold_read_bytes: "bytes read from disk",
+        doorbells_merged: "doorbells that stood for several",
     }
 }
 
@@ -73,6 +85,12 @@ impl Faults {
             blocks_torn: counters.blocks_torn,
             blocks_garbage: counters.blocks_garbage,
             names_lost: counters.names_lost,
+            disk_faults: counters.disk_faults,
+            disk_full: counters.disk_full,
+            stalls: counters.stalls,
+            resets: counters.resets,
+            silences: counters.silences,
+            wall_jumps: counters.wall_jumps,
         }
     }
 
@@ -100,6 +118,9 @@ impl Coverage {
             work.ring_wraps += engine.ring_wraps;
             work.tail_images += engine.tail_images;
             work.commits_cut += engine.commits_cut;
+            work.files_reused += engine.files_reused;
+            work.placed_bytes += engine.placed_bytes;
+            work.cold_read_bytes += engine.cold_read_bytes;
         }
     }
 

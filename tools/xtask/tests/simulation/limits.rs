@@ -1,6 +1,7 @@
 //! How small everything is in one run: drawn from the seed, so that over many seeds everything
 //! that is rare in life happens often.
 
+use millrace_engine::engine::config::SHARD_MEMORY_MIN;
 use millrace_engine::engine::{Cores, EngineConfig};
 use millrace_engine::ids::ShardId;
 use millrace_engine::io::simulated::Random;
@@ -18,10 +19,10 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn draw(random: &mut Random) -> Self {
-        let shards = 1;
+        let shards = [1, 1, 2, 3][random.below(4) as usize];
         let mut limits = Self {
             shards,
-            arena_bytes: 4 << 20,
+            arena_bytes: SHARD_MEMORY_MIN as usize,
             engine: EngineConfig {
                 journal_bytes: Some(512 << 10),
                 open_files_max: 64,
@@ -44,6 +45,16 @@ impl Limits {
         limits
     }
 
+    /// The next start may be asked for another number of shards.
+    pub(crate) fn maybe_reshard(&mut self, random: &mut Random) -> bool {
+        let shards = 1 + random.below(3) as usize;
+        let is_change = random.chance(1, 8) && shards != self.shards;
+        if is_change {
+            self.set_shards(shards);
+        }
+        is_change
+    }
+
     fn set(&mut self, key: &str, value: &str) {
         self.settings.push((key.to_owned(), value.to_owned()));
     }
@@ -51,7 +62,7 @@ impl Limits {
     pub(crate) fn set_shards(&mut self, shards: usize) {
         self.shards = shards;
         self.engine.cores = Cores::Listed(vec![0; shards]);
-        self.engine.memory_bytes = shards as u64 * (16 << 20);
+        self.engine.memory_bytes = shards as u64 * SHARD_MEMORY_MIN;
     }
 
     pub(crate) fn shard(&self, index: usize) -> ShardConfig {

@@ -116,6 +116,24 @@ impl Machine {
         self.busy.contains(&true)
     }
 
+    /// What its shards are like, for a report.
+    pub(crate) fn describe(&mut self) -> String {
+        let mut text = String::new();
+        for shard in &mut self.shards {
+            let phase = shard.phase();
+            let counters = shard.counters().engine;
+            let arena = shard.io_mut().arena();
+            text += &format!(
+                "; {phase:?} with {} of {} KiB of memory, {} KiB of live journal, {} KiB unwritten",
+                arena.used_bytes() >> 10,
+                arena.capacity_bytes() >> 10,
+                counters.live_journal_bytes_now >> 10,
+                counters.unwritten_bytes_now >> 10
+            );
+        }
+        text
+    }
+
     pub(crate) fn stop(&mut self) {
         for (shard, busy) in self.shards.iter_mut().zip(&mut self.busy) {
             shard.stop();

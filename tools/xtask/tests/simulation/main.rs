@@ -1,12 +1,13 @@
 //! The simulation: whole brokers with their clients on simulated machines, a seed a run.
 //!
 //! `cargo xtask simulate` runs it; without arguments (`cargo test`) a few seeds are run. Files:
-//! `run` (a seed's life), `machine` (the broker), `limits`, `scene` (what clients share), `actor`
-//! and `link` (what every client has), the clients, `payload` (records), `coverage` (marks),
-//! `seeds` (many runs).
+//! `run` (a seed's life), `machine` (the broker), `limits`, `weather` (what goes wrong), `scene`
+//! (what clients share), `cast` (who they are), `actor` and `link` (what each has), the clients,
+//! `payload` (records), `coverage` (marks), `seeds` (many runs).
 
 mod actor;
 mod admin;
+mod cast;
 mod coverage;
 mod limits;
 mod link;
@@ -17,6 +18,8 @@ mod reader;
 mod run;
 mod scene;
 mod seeds;
+mod trimmer;
+mod weather;
 
 use millrace_engine::planted::Bug;
 use std::process::ExitCode;

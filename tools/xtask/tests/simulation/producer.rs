@@ -63,6 +63,8 @@ pub(crate) struct Producer {
     identity: Option<(i64, i16)>,
     asked_identity_ns: Option<u64>,
     next_sequence: i32,
+    /// A batch was acknowledged.
+    is_known: bool,
     backlog: VecDeque<Batch>,
     in_flight: VecDeque<Sent>,
     /// Something failed: what is under way is waited for, then all is sent again.
@@ -83,6 +85,7 @@ impl Producer {
             identity: None,
             asked_identity_ns: None,
             next_sequence: 0,
+            is_known: false,
             backlog: VecDeque::new(),
             in_flight: VecDeque::new(),
             is_failed: false,
@@ -119,7 +122,7 @@ impl Producer {
             Some(ErrorCode::None) => {
                 self.identity = Some((answer.producer_id, answer.producer_epoch));
             }
-            Some(code) if code.is_retriable() => self.retry_ns = scene.now_ns() + BACKOFF_NS,
+            Some(code) if scene.may_answer(code) => self.retry_ns = scene.now_ns() + BACKOFF_NS,
             code => scene.problem(self.id, format!("InitProducerId: {code:?}")),
         }
     }
@@ -140,13 +143,14 @@ impl Producer {
                 let op = sent.op;
                 scene.note(self.id, What::Acked { op, base_offset });
                 self.backlog.retain(|batch| batch.first != sent.first);
+                self.is_known = true;
                 return;
             }
             Some(ErrorCode::UnknownTopicOrPartition) if scene.knows_topics(sent.sent_ns) => {
                 scene.problem(self.id, "Produce: a topic that was acknowledged is unknown");
             }
             Some(ErrorCode::OutOfOrderSequenceNumber) if self.is_failed => {}
-            Some(code) if code.is_retriable() => {}
+            Some(code) if scene.may_answer(code) => {}
             code => {
                 let text = format!("Produce: {code:?} {:?}", result.error_message);
                 scene.problem(self.id, text);
@@ -262,6 +266,10 @@ impl Producer {
         if self.asked_identity_ns.is_some() || now_ns < self.retry_ns {
             return;
         }
+        if scene.topics_known_ns.is_none() {
+            self.retry_ns = now_ns + BACKOFF_NS;
+            return;
+        }
         if self.style.is_idempotent && self.identity.is_none() {
             return self.ask_identity(now_ns);
         }
@@ -278,7 +286,14 @@ impl Producer {
         {
             self.make_batch(scene);
         }
-        while self.in_flight.len() < self.backlog.len().min(self.style.in_flight_max) {
+        // KAFKA: a broker that knows nothing of a producer takes any sequence, so a second batch
+        // must not go out before the first one was taken.
+        let most = if self.is_known {
+            self.style.in_flight_max
+        } else {
+            1
+        };
+        while self.in_flight.len() < self.backlog.len().min(most) {
             self.send(scene, self.in_flight.len());
         }
     }

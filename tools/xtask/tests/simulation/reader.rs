@@ -98,10 +98,13 @@ impl Reader {
             Some(ErrorCode::UnknownTopicOrPartition) if scene.knows_topics(began_ns) => {
                 scene.problem(self.id, "Fetch: a topic that was acknowledged is unknown");
             }
-            Some(ErrorCode::CorruptMessage) => {
-                scene.problem(self.id, format!("Fetch: {} is damaged", self.position));
+            Some(code) if scene.may_answer(code) => self.retry_ns = scene.now_ns() + BACKOFF_NS,
+            Some(ErrorCode::OffsetOutOfRange)
+                if self.position < scene.trimmed(self.partition.log) =>
+            {
+                let offset = scene.trimmed(self.partition.log);
+                self.seek(scene, offset);
             }
-            Some(code) if code.is_retriable() => self.retry_ns = scene.now_ns() + BACKOFF_NS,
             code => {
                 let text = format!("Fetch: {code:?} at {}", self.position);
                 scene.problem(self.id, text);
@@ -131,6 +134,7 @@ impl Reader {
             .iter()
             .map(|run| u64::from(run.count))
             .sum::<u64>();
+        scene.saw_end(self.partition.log, part.high_watermark);
         let poll = Poll {
             log: self.partition.log,
             began_ns,
@@ -142,7 +146,9 @@ impl Reader {
         };
         self.position = next;
         scene.note(self.id, What::Poll(poll));
-        let is_at_end = next >= part.high_watermark;
+        // What a crash took from the end of a relaxed log is a gap until the next append.
+        let is_in_gap = bytes.is_empty() && !self.partition.is_durable;
+        let is_at_end = next >= part.high_watermark || is_in_gap;
         self.is_over = self.is_scan && is_at_end;
         if is_at_end && !self.is_scan && scene.random.chance(1, 16) {
             self.seek(scene, 0);

@@ -2,17 +2,16 @@
 //! and must then have kept every promise.
 
 use super::actor::{Actor, NEVER};
-use super::admin::{Admin, NewTopic};
+use super::cast;
 use super::coverage::{Coverage, Faults};
 use super::limits::Limits;
 use super::machine::Machine;
-use super::producer::{Producer, Style};
 use super::reader::Reader;
 use super::scene::Scene;
+use super::weather::Weather;
 use millrace_engine::io::simulated::{Crash, Random, World, WorldConfig};
-use millrace_engine::record_batch::Compression;
 use std::net::SocketAddr;
-use xtask::history::{LogClass, check};
+use xtask::history::check;
 
 const ADDRESS: SocketAddr = SocketAddr::new(
     std::net::IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 1)),
@@ -44,7 +43,7 @@ pub(crate) struct Run {
     start_ns: u64,
     steps_left: u64,
     /// Faults of the disk before this life.
-    disk_faults_before: u64,
+    faults_before: u64,
 }
 
 impl Run {
@@ -58,52 +57,22 @@ impl Run {
         if random.chance(1, 2) {
             config.disk.flush_all_per_million = 0;
         }
-        let (world, ios) = World::new(seed, limits.shards, config);
+        let (world, ios) = World::new(seed, 1, config);
         drop(ios);
         world.kill();
         let start_ns = world.now_ns();
-        let mut run = Self {
-            scene: Scene::new(world, random, ADDRESS),
+        let mut scene = Scene::new(world, random, ADDRESS);
+        let actors = cast::cast(&mut scene);
+        Self {
+            scene,
             limits,
             machine: None,
-            actors: Vec::new(),
+            actors,
             coverage: Coverage::default(),
             start_ns,
             steps_left: 0,
-            disk_faults_before: 0,
-        };
-        run.make_actors();
-        run
-    }
-
-    fn make_actors(&mut self) {
-        let topic = NewTopic {
-            name: "orders".to_owned(),
-            partitions: 1,
-            configs: vec![
-                ("segment.ms", "5000".to_owned()),
-                ("retention.ms", "-1".to_owned()),
-            ],
-        };
-        self.scene
-            .add_topic(&topic.name, topic.partitions, LogClass::Durable);
-        let partition = self.scene.partitions[0].clone();
-        let random = &mut self.scene.random;
-        let style = Style {
-            is_idempotent: true,
-            is_retrying: true,
-            in_flight_max: 3,
-            records_max: 8,
-            value_bytes_max: 2000,
-            compression: Compression::None,
-            think_ns_max: [200_000_000, 5_000_000][random.below(2) as usize],
-            batches: 400,
-        };
-        self.actors.push(Box::new(Admin::new(1, vec![topic])));
-        self.actors
-            .push(Box::new(Producer::new(2, partition.clone(), style)));
-        self.actors
-            .push(Box::new(Reader::new(3, partition, 64 << 10, false)));
+            faults_before: 0,
+        }
     }
 
     /// Lives all lives, then judges.
@@ -126,8 +95,11 @@ impl Run {
     }
 
     fn judge(&mut self) -> Result<(), String> {
-        self.coverage.faults = Faults::of(&self.scene.world.counters());
+        let counters = self.scene.world.counters();
+        self.coverage.faults = Faults::of(&counters);
+        self.coverage.work.doorbells_merged = counters.doorbells_merged;
         self.coverage.work.polled_records = self.scene.polled_records;
+        self.coverage.work.trims = self.scene.trims_done;
         let violations = check(&self.scene.history);
         match violations.first() {
             None => Ok(()),
@@ -138,7 +110,7 @@ impl Run {
     fn life(&mut self) -> Result<(), String> {
         self.coverage.work.lives += 1;
         self.steps_left = STEPS_MAX;
-        self.disk_faults_before = self.scene.world.counters().disk_faults;
+        self.faults_before = self.disk_faults();
         let ended = match self.start_and_work() {
             Ok(()) if self.scene.random.chance(1, 3) => self.stop(),
             ended => ended,
@@ -154,18 +126,20 @@ impl Run {
     }
 
     fn start_and_work(&mut self) -> Result<(), Halt> {
-        let random = &mut self.scene.random;
-        let crash = match random.chance(2, 3) {
-            true => Crash::PowerCut,
-            false => Crash::Kill,
+        let weather = Weather::draw(&mut self.scene.random);
+        let is_fair_start = self.scene.random.chance(1, 2);
+        let begin = if is_fair_start {
+            Weather::default()
+        } else {
+            weather
         };
-        let reach = [60, 400, 3000, 20_000][random.below(4) as usize];
-        let operations = 1 + random.below(reach);
-        let seconds_max = [2, 10, 40][random.below(3) as usize];
-        let seconds = 1 + random.below(seconds_max);
-        let will_crash = random.chance(5, 6);
-        self.start(will_crash.then_some((operations, crash)))?;
-        let until_ns = self.scene.now_ns() + seconds * SECOND_NS;
+        begin.apply(&mut self.scene);
+        if self.limits.maybe_reshard(&mut self.scene.random) && self.coverage.work.lives > 1 {
+            self.coverage.work.reshards += 1;
+        }
+        self.start(weather.crash)?;
+        weather.apply(&mut self.scene);
+        let until_ns = self.scene.now_ns() + weather.seconds * SECOND_NS;
         self.work("time to pass", until_ns, |_| false).map(|_| ())
     }
 
@@ -195,8 +169,14 @@ impl Run {
         }
     }
 
+    fn disk_faults(&self) -> u64 {
+        let counters = self.scene.world.counters();
+        counters.disk_faults + counters.disk_full
+    }
+
+    /// Whether an operation of the disk failed in this life.
     fn is_disk_faulty(&self) -> bool {
-        self.scene.world.counters().disk_faults > self.disk_faults_before
+        self.disk_faults() > self.faults_before
     }
 
     /// Lets machine and clients work until `is_done` or a time; whether it was done.
@@ -217,7 +197,8 @@ impl Run {
             }
             self.act();
             if let Some(problem) = self.scene.problems.first() {
-                return Err(Halt::Wrong(problem.clone()));
+                let machine = self.machine.as_mut().map(Machine::describe);
+                return Err(Halt::Wrong(problem.clone() + &machine.unwrap_or_default()));
             }
             if is_done(self) {
                 return Ok(true);
@@ -297,8 +278,8 @@ impl Run {
     }
 
     fn finish(&mut self) -> Result<(), Halt> {
+        Weather::default().apply(&mut self.scene);
         self.start(None)?;
-        self.scene.is_calm = true;
         let mut until_ns = self.scene.now_ns() + PROGRESS_NS;
         let all_done = |run: &Self| run.actors.iter().all(|actor| actor.is_done());
         if !self.work("the clients to finish", until_ns, all_done)? {
@@ -316,10 +297,12 @@ impl Run {
         self.stop()
     }
 
-    fn unfinished(&self) -> Halt {
+    fn unfinished(&mut self) -> Halt {
         let open = self.actors.iter().find(|actor| !actor.is_done());
         let mut text = format!("{open:?}");
         text.truncate(600);
+        let machine = self.machine.as_mut().map(Machine::describe);
+        text += &machine.unwrap_or_default();
         Halt::Wrong(format!("no progress after healing: {text}"))
     }
 }

@@ -1,6 +1,8 @@
 //! What all clients of a run share: the machine, the record of what happened, chance and limits.
 
 use millrace_engine::io::simulated::{Random, World};
+use millrace_server::protocol::ErrorCode;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use xtask::history::{History, LogClass, LogId, What};
 
@@ -10,6 +12,7 @@ pub(crate) struct Partition {
     pub(crate) topic: String,
     pub(crate) index: i32,
     pub(crate) log: LogId,
+    pub(crate) is_durable: bool,
 }
 
 /// What the clients share.
@@ -25,12 +28,18 @@ pub(crate) struct Scene {
     pub(crate) problems: Vec<String>,
     /// Nothing goes wrong any more: whoever waits too long found something.
     pub(crate) is_calm: bool,
+    /// No operation of the disk fails but by a crash.
+    pub(crate) is_disk_good: bool,
     /// No new work: what was begun is finished.
     pub(crate) is_closing: bool,
     /// When the last topic was acknowledged.
     pub(crate) topics_known_ns: Option<u64>,
     /// Records that readers got.
     pub(crate) polled_records: u64,
+    /// Deletions of records that were acknowledged.
+    pub(crate) trims_done: u64,
+    /// The end of what may have been deleted, and the highest end seen, by log.
+    ends: BTreeMap<LogId, (i64, i64)>,
     next_op: u64,
     next_number: u64,
 }
@@ -45,9 +54,12 @@ impl Scene {
             partitions: Vec::new(),
             problems: Vec::new(),
             is_calm: false,
+            is_disk_good: true,
             is_closing: false,
             topics_known_ns: None,
             polled_records: 0,
+            trims_done: 0,
+            ends: BTreeMap::new(),
             next_op: 0,
             next_number: 1,
         }
@@ -60,6 +72,7 @@ impl Scene {
                 topic: topic.to_owned(),
                 index,
                 log,
+                is_durable: class == LogClass::Durable,
             });
         }
     }
@@ -83,6 +96,36 @@ impl Scene {
         let first = self.next_number;
         self.next_number += u64::from(count);
         first
+    }
+
+    /// Whether a client may be answered so: tried again, it goes well some day.
+    pub(crate) fn may_answer(&self, code: ErrorCode) -> bool {
+        match code {
+            ErrorCode::KafkaStorageError | ErrorCode::UnknownServerError => !self.is_disk_good,
+            code => code.is_retriable() && code != ErrorCode::CorruptMessage,
+        }
+    }
+
+    /// Records below this offset may be gone.
+    pub(crate) fn trimmed(&self, log: LogId) -> i64 {
+        self.ends.get(&log).map_or(0, |(trimmed, _)| *trimmed)
+    }
+
+    /// The highest end of a log that a reader saw.
+    pub(crate) fn known_end(&self, log: LogId) -> i64 {
+        self.ends.get(&log).map_or(0, |(_, end)| *end)
+    }
+
+    pub(crate) fn saw_end(&mut self, log: LogId, end: i64) {
+        let ends = self.ends.entry(log).or_default();
+        ends.1 = ends.1.max(end);
+    }
+
+    /// Somebody is about to delete what lies below `offset`.
+    pub(crate) fn trim(&mut self, client: u32, log: LogId, offset: i64) {
+        self.note(client, What::Trim { log, offset });
+        let ends = self.ends.entry(log).or_default();
+        ends.0 = ends.0.max(offset);
     }
 
     pub(crate) fn note(&mut self, client: u32, what: What) {

@@ -1,0 +1,80 @@
+//! Who takes part in a run, drawn from its seed: topics, producers, readers, and
+//! sometimes one who deletes.
+
+use super::actor::Actor;
+use super::admin::{Admin, NewTopic};
+use super::producer::{Producer, Style};
+use super::reader::Reader;
+use super::scene::{Partition, Scene};
+use super::trimmer::Trimmer;
+use millrace_engine::io::simulated::Random;
+use millrace_engine::record_batch::Compression;
+use xtask::history::LogClass;
+
+/// Everybody of a run.
+pub(crate) fn cast(scene: &mut Scene) -> Vec<Box<dyn Actor>> {
+    let topics = topics(&mut scene.random);
+    for (topic, class) in &topics {
+        scene.add_topic(&topic.name, topic.partitions, *class);
+    }
+    let topics = topics.into_iter().map(|(topic, _)| topic).collect();
+    let mut actors: Vec<Box<dyn Actor>> = vec![Box::new(Admin::new(1, topics))];
+    for partition in scene.partitions.clone() {
+        let random = &mut scene.random;
+        for _ in 0..1 + random.below(2) {
+            let id = actors.len() as u32 + 1;
+            let style = style(random, &partition);
+            actors.push(Box::new(Producer::new(id, partition.clone(), style)));
+        }
+        let id = actors.len() as u32 + 1;
+        let fetch_bytes = [1000, 20_000, 200_000][random.below(3) as usize];
+        let reader = Reader::new(id, partition, fetch_bytes, false);
+        actors.push(Box::new(reader));
+    }
+    if scene.random.chance(1, 2) {
+        let nth = scene.random.below(scene.partitions.len() as u64) as usize;
+        let partition = scene.partitions[nth].clone();
+        let id = actors.len() as u32 + 1;
+        let pause_ns_max = [500_000_000, 10_000_000_000][scene.random.below(2) as usize];
+        actors.push(Box::new(Trimmer::new(id, partition, pause_ns_max)));
+    }
+    actors
+}
+
+fn topics(random: &mut Random) -> Vec<(NewTopic, LogClass)> {
+    let segment_ms = [500, 5000, 3_600_000][random.below(3) as usize];
+    let topic = |name: &str, partitions: u64, durability: &str| NewTopic {
+        name: name.to_owned(),
+        partitions: partitions as i32,
+        configs: vec![
+            ("segment.bytes", (1 << 20).to_string()),
+            ("segment.ms", segment_ms.to_string()),
+            ("retention.ms", "-1".to_owned()),
+            ("millrace.durability", durability.to_owned()),
+        ],
+    };
+    let orders = topic("orders", 1 + random.below(3), "disk");
+    let mut topics = vec![(orders, LogClass::Durable)];
+    if random.chance(1, 3) {
+        let class = ["written", "memory"][random.below(2) as usize];
+        let clicks = topic("clicks", 1, class);
+        topics.push((clicks, LogClass::Relaxed));
+    }
+    topics
+}
+
+fn style(random: &mut Random, partition: &Partition) -> Style {
+    let is_large = random.chance(1, 4);
+    let codecs = [Compression::None, Compression::None, Compression::Lz4];
+    Style {
+        // A crash may take a relaxed log's producers with their records.
+        is_idempotent: partition.is_durable && random.chance(2, 3),
+        is_retrying: random.chance(1, 2),
+        in_flight_max: 1 + random.below(5) as usize,
+        records_max: [1, 8, 40][random.below(3) as usize],
+        value_bytes_max: if is_large { 12_000 } else { 300 },
+        compression: codecs[random.below(3) as usize],
+        think_ns_max: [300_000_000, 20_000_000, 2_000_000][random.below(3) as usize],
+        batches: 150 + random.below(250) as u32,
+    }
+}
