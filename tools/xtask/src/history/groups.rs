@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 struct Commit {
     began_ns: u64,
     acked_ns: Option<u64>,
+    is_refused: bool,
     offset: i64,
     line: usize,
 }
@@ -29,9 +30,17 @@ fn commits(history: &History) -> BTreeMap<(GroupId, LogId), Vec<Commit>> {
                 of_log.push(Commit {
                     began_ns: event.at_ns,
                     acked_ns: None,
+                    is_refused: false,
                     offset,
                     line: event.line,
                 });
+            }
+            What::Refused { op } => {
+                if let Some((key, index)) = places.get(&op)
+                    && let Some(of_log) = commits.get_mut(key)
+                {
+                    of_log[*index].is_refused = true;
+                }
             }
             What::Committed { op } => {
                 if let Some((key, index)) = places.get(&op)
@@ -69,7 +78,7 @@ pub(super) fn check(history: &History, violations: &mut Vec<Violation>) {
         let is_current = |commit: &&Commit| {
             let is_superseded = newest
                 .is_some_and(|newest| commit.acked_ns.is_some_and(|acked| acked < newest.began_ns));
-            commit.began_ns <= event.at_ns && !is_superseded
+            commit.began_ns <= event.at_ns && !is_superseded && !commit.is_refused
         };
         let is_allowed = match offset {
             None => newest.is_none(),

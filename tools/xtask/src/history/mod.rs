@@ -108,7 +108,7 @@ pub enum What {
         /// Offset of the first record.
         base_offset: Option<i64>,
     },
-    /// A batch is refused: it was not appended and never will be.
+    /// A batch or a group's offset is refused: it is not there and never will be.
     Refused {
         /// The operation.
         op: u64,

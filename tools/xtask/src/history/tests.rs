@@ -170,6 +170,9 @@ fn a_committed_offset_is_the_newest() {
     let unknown = format!("{commits}45 1 commit 3 g orders/0 3\n60 2 fetched g orders/0 50 ");
     assert_eq!(kinds(&format!("{unknown}3")), []);
     assert_eq!(kinds(&format!("{unknown}8")), []);
+    let refused = unknown.replace("60 2", "46 1 refused 3\n60 2");
+    assert_eq!(kinds(&format!("{refused}3")), back);
+    assert_eq!(kinds(&format!("{refused}8")), []);
     assert_eq!(kinds("60 2 fetched g orders/0 50 none"), []);
 }
 

@@ -1,8 +1,9 @@
 //! Who takes part in a run, drawn from its seed: topics, producers, readers, and
-//! sometimes one who deletes.
+//! sometimes a group, or one who deletes.
 
 use super::actor::Actor;
 use super::admin::{Admin, NewTopic};
+use super::member::Member;
 use super::producer::{Producer, Style};
 use super::reader::Reader;
 use super::scene::{Partition, Scene};
@@ -30,6 +31,15 @@ pub(crate) fn cast(scene: &mut Scene) -> Vec<Box<dyn Actor>> {
         let fetch_bytes = [1000, 20_000, 200_000][random.below(3) as usize];
         let reader = Reader::new(id, partition, fetch_bytes, false);
         actors.push(Box::new(reader));
+    }
+    if scene.random.chance(1, 2) {
+        let orders = |partition: &&Partition| partition.topic == "orders";
+        let partitions: Vec<Partition> = scene.partitions.iter().filter(orders).cloned().collect();
+        for _ in 0..1 + scene.random.below(3) {
+            let id = actors.len() as u32 + 1;
+            let member = Member::new(id, scene, "shop", partitions.clone());
+            actors.push(Box::new(member));
+        }
     }
     if scene.random.chance(1, 2) {
         let nth = scene.random.below(scene.partitions.len() as u64) as usize;

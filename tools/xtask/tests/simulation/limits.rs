@@ -42,6 +42,12 @@ impl Limits {
         limits.set("auto.create.topics.enable", "false");
         limits.set("producer.id.expiration.ms", "2147483647");
         limits.set("connections.max.idle.ms", "20000");
+        limits.set("group.initial.rebalance.delay.ms", "100");
+        limits.set("offsets.retention.minutes", "2147483647");
+        let partitions = (1 + random.below(3)).to_string();
+        limits.set("offsets.topic.num.partitions", &partitions);
+        limits.set("offsets.topic.segment.bytes", "1048576");
+        limits.set("millrace.group.snapshot.bytes", "4096");
         limits
     }
 

@@ -2,16 +2,11 @@
 //! again; or once over everything, when the run is over.
 
 use super::actor::{Actor, BACKOFF_NS, NEVER, REQUEST_TIMEOUT_NS};
+use super::fetching::{self, Place, Read};
 use super::link::Link;
-use super::payload;
 use super::scene::{Partition, Scene};
-use millrace_server::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use millrace_server::protocol::messages::fetch_response::PartitionData;
-use millrace_server::protocol::messages::{FetchRequest, FetchResponse};
-use millrace_server::protocol::{ErrorCode, decode_response};
-use xtask::history::{Poll, What};
+use xtask::history::What;
 
-const VERSION: i16 = 12;
 const WAIT_MS: i32 = 500;
 
 #[derive(Debug)]
@@ -58,100 +53,21 @@ impl Reader {
         scene.note(self.id, What::Seek { log, offset });
     }
 
-    fn ask(&mut self, now_ns: u64) {
-        let request = FetchRequest {
-            max_wait_ms: WAIT_MS,
-            min_bytes: 1,
-            max_bytes: 4 << 20,
-            session_epoch: -1,
-            replica_id: -1,
-            topics: [FetchTopic {
-                topic: &self.partition.topic,
-                partitions: [FetchPartition {
-                    partition: self.partition.index,
-                    current_leader_epoch: -1,
-                    fetch_offset: self.position,
-                    last_fetched_epoch: -1,
-                    partition_max_bytes: self.fetch_bytes,
-                    ..FetchPartition::default()
-                }]
-                .into(),
-            }]
-            .into(),
-            ..FetchRequest::default()
-        };
-        self.link.send(VERSION, &request);
-        self.asked_ns = Some(now_ns);
-    }
-
     fn take(&mut self, scene: &mut Scene, began_ns: u64, frame: &[u8]) {
-        let decoded = decode_response::<FetchResponse<'_>>(frame, VERSION);
-        let Ok((_, answer)) = decoded else {
-            return scene.problem(self.id, "an answer to Fetch that is none");
-        };
-        let topic = answer.responses.first();
-        let Some(part) = topic.and_then(|topic| topic.partitions.first()) else {
-            return scene.problem(self.id, format!("Fetch: error {}", answer.error_code));
-        };
-        match ErrorCode::from_code(part.error_code) {
-            Some(ErrorCode::None) => self.take_records(scene, began_ns, &part),
-            Some(ErrorCode::UnknownTopicOrPartition) if scene.knows_topics(began_ns) => {
-                scene.problem(self.id, "Fetch: a topic that was acknowledged is unknown");
-            }
-            Some(code) if scene.may_answer(code) => self.retry_ns = scene.now_ns() + BACKOFF_NS,
-            Some(ErrorCode::OffsetOutOfRange)
-                if self.position < scene.trimmed(self.partition.log) =>
-            {
-                let offset = scene.trimmed(self.partition.log);
-                self.seek(scene, offset);
-            }
-            code => {
-                let text = format!("Fetch: {code:?} at {}", self.position);
-                scene.problem(self.id, text);
-                self.retry_ns = scene.now_ns() + BACKOFF_NS;
-            }
-        }
-    }
-
-    fn take_records(&mut self, scene: &mut Scene, began_ns: u64, part: &PartitionData<'_>) {
-        let bytes = part.records.unwrap_or_default();
-        let fetched = match payload::read(bytes, self.position) {
-            Ok(fetched) => fetched,
-            Err(problem) => {
-                return scene.problem(self.id, format!("Fetch at {}: {problem}", self.position));
-            }
-        };
-        let next = fetched.end.unwrap_or(self.position);
-        if next > part.high_watermark {
-            let text = format!("reads up to {next}, the end is {}", part.high_watermark);
-            scene.problem(self.id, text);
-        }
-        if next == self.position && part.high_watermark > next && !bytes.is_empty() {
-            scene.problem(self.id, format!("no whole batch at {next}"));
-        }
-        scene.polled_records += fetched
-            .records
-            .iter()
-            .map(|run| u64::from(run.count))
-            .sum::<u64>();
-        scene.saw_end(self.partition.log, part.high_watermark);
-        let poll = Poll {
-            log: self.partition.log,
-            began_ns,
+        let place = Place {
             position: self.position,
-            next,
-            log_start: part.log_start_offset,
-            end: part.high_watermark,
-            records: fetched.records,
+            began_ns,
         };
-        self.position = next;
-        scene.note(self.id, What::Poll(poll));
-        // What a crash took from the end of a relaxed log is a gap until the next append.
-        let is_in_gap = bytes.is_empty() && !self.partition.is_durable;
-        let is_at_end = next >= part.high_watermark || is_in_gap;
-        self.is_over = self.is_scan && is_at_end;
-        if is_at_end && !self.is_scan && scene.random.chance(1, 16) {
-            self.seek(scene, 0);
+        match fetching::take(scene, self.id, &self.partition, place, frame) {
+            Read::Next(next, is_at_end) => {
+                self.position = next;
+                self.is_over = self.is_scan && is_at_end;
+                if is_at_end && !self.is_scan && scene.random.chance(1, 16) {
+                    self.seek(scene, 0);
+                }
+            }
+            Read::Deleted(start) => self.seek(scene, start),
+            Read::Later => self.retry_ns = scene.now_ns() + BACKOFF_NS,
         }
     }
 }
@@ -196,7 +112,9 @@ impl Actor for Reader {
             if !std::mem::replace(&mut self.is_placed, true) {
                 self.seek(scene, 0);
             }
-            self.ask(now_ns);
+            let limits = (self.fetch_bytes, WAIT_MS);
+            fetching::ask(&mut self.link, &self.partition, self.position, limits);
+            self.asked_ns = Some(now_ns);
         }
         self.wake_ns = self
             .asked_ns

@@ -38,6 +38,11 @@ pub(crate) struct Scene {
     pub(crate) polled_records: u64,
     /// Deletions of records that were acknowledged.
     pub(crate) trims_done: u64,
+    /// Committed offsets that were acknowledged, and that were answered.
+    pub(crate) commits_done: u64,
+    pub(crate) offsets_fetched: u64,
+    /// Members that left their group.
+    pub(crate) members_left: u64,
     /// The end of what may have been deleted, and the highest end seen, by log.
     ends: BTreeMap<LogId, (i64, i64)>,
     next_op: u64,
@@ -59,6 +64,9 @@ impl Scene {
             topics_known_ns: None,
             polled_records: 0,
             trims_done: 0,
+            commits_done: 0,
+            offsets_fetched: 0,
+            members_left: 0,
             ends: BTreeMap::new(),
             next_op: 0,
             next_number: 1,
