@@ -91,6 +91,16 @@ pub enum Destination {
     Sent,
 }
 
+/// The codes of a request's partitions in their order: what was wrong with each by itself, and of
+/// the others what became of the whole.
+pub(super) fn own_codes(codes: &[ErrorCode], error: ErrorCode) -> impl FnMut() -> i16 {
+    let mut codes = codes.iter();
+    move || {
+        let own = codes.next().filter(|code| !code.is_none());
+        own.copied().unwrap_or(error).code()
+    }
+}
+
 impl BrokerShard {
     /// Both clocks.
     pub(super) fn group_now(&self) -> Now {

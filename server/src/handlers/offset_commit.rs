@@ -1,7 +1,7 @@
 //! OffsetCommit 2-8: answered when the offsets are on stable storage. Versions 2-4 may say how
 //! long the offsets are kept, 6 adds the leader epoch, 7 static members.
 
-use super::group_requests::{Destination, GroupWait};
+use super::group_requests::{Destination, GroupWait, own_codes};
 use crate::broker::BrokerShard;
 use crate::groups::Commit;
 use crate::groups::effects::MemberRef;
@@ -31,11 +31,10 @@ pub fn handle(broker: &mut BrokerShard, request: &Request<'_>) -> Result<(), Ref
     let mut codes = Vec::new();
     let mut commits = Vec::new();
     for topic in &asked.topics {
-        let is_topic = broker.catalog.topic(topic.name).is_some();
         for partition in &topic.partitions {
             let metadata = partition.committed_metadata.unwrap_or_default();
-            if !is_topic {
-                codes.push(ErrorCode::UnknownTopicOrPartition);
+            if let Err(error) = broker.find(topic.name, partition.partition_index) {
+                codes.push(error);
                 continue;
             }
             if metadata.len() > metadata_bytes_max {
@@ -88,13 +87,13 @@ fn respond(
     let Ok(asked) = decode_again::<OffsetCommitRequest<'_>>(frame) else {
         return;
     };
-    let mut codes = codes.iter();
+    let mut next_code = own_codes(codes, error);
     let topics = asked.topics.iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|partition| {
-            let own = codes.next().filter(|code| !code.is_none());
+            let (partition_index, error_code) = (partition.partition_index, next_code());
             OffsetCommitResponsePartition {
-                partition_index: partition.partition_index,
-                error_code: own.copied().unwrap_or(error).code(),
+                partition_index,
+                error_code,
             }
         });
         OffsetCommitResponseTopic {

@@ -1,7 +1,7 @@
 //! OffsetDelete 0: forgets committed offsets of topics that the group's members do not read
 //! (KIP-496).
 
-use super::group_requests::{Destination, GroupWait};
+use super::group_requests::{Destination, GroupWait, own_codes};
 use crate::broker::BrokerShard;
 use crate::net::FrameBytes;
 use crate::protocol::ErrorCode;
@@ -26,14 +26,16 @@ pub fn handle(broker: &mut BrokerShard, request: &Request<'_>) -> Result<(), Ref
         }
     }
     let mut partitions = Vec::new();
+    let mut known = Vec::new();
     for topic in &asked.topics {
-        let indexes = topic.partitions.iter();
-        partitions.extend(indexes.map(|partition| (topic.name, partition.partition_index)));
+        for partition in &topic.partitions {
+            let found = broker.find(topic.name, partition.partition_index);
+            if found.is_ok() {
+                partitions.push((topic.name, partition.partition_index));
+            }
+            known.push(found.map(|_| ()));
+        }
     }
-    let is_topic: Vec<_> = partitions
-        .iter()
-        .map(|(topic, _)| broker.catalog.topic(topic).is_some())
-        .collect();
     let asker = broker.wait_for_group(GroupWait::Change {
         head: request.head,
         frame: request.frame.clone(),
@@ -47,13 +49,13 @@ pub fn handle(broker: &mut BrokerShard, request: &Request<'_>) -> Result<(), Ref
             broker.group_wait_over(asker);
             refuse(broker, &request.head, error);
         }
-        Ok(mut codes) => {
-            for (code, is_topic) in codes.iter_mut().zip(is_topic) {
-                if !is_topic {
-                    *code = ErrorCode::UnknownTopicOrPartition;
-                }
-            }
-            broker.learn_codes(asker, codes);
+        Ok(codes) => {
+            let mut codes = codes.into_iter();
+            let own = known.into_iter().map(|known| {
+                let code = || codes.next().unwrap_or(ErrorCode::None);
+                known.err().unwrap_or_else(code)
+            });
+            broker.learn_codes(asker, own.collect());
         }
     }
     broker.carry_out_groups();
@@ -78,13 +80,13 @@ fn respond(
     let Ok(asked) = decode_again::<OffsetDeleteRequest<'_>>(frame) else {
         return;
     };
-    let mut codes = codes.iter();
+    let mut next_code = own_codes(codes, error);
     let topics = asked.topics.iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|partition| {
-            let own = codes.next().filter(|code| !code.is_none());
+            let (partition_index, error_code) = (partition.partition_index, next_code());
             OffsetDeleteResponsePartition {
-                partition_index: partition.partition_index,
-                error_code: own.copied().unwrap_or(error).code(),
+                partition_index,
+                error_code,
             }
         });
         OffsetDeleteResponseTopic {

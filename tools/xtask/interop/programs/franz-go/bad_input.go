@@ -20,6 +20,8 @@ func badInput(address, topic string, args []string) {
 	member := bad.member(group)
 	bad.aMembersRequests(group, member)
 	bad.commits(group, member)
+	bad.partitions(group, member)
+	bad.groupsWithoutName(member)
 	bad.groupsInUse(group)
 	left := kmsg.NewPtrLeaveGroupRequest()
 	left.Group, left.MemberID = group, member
@@ -144,6 +146,80 @@ func (bad *badRequests) commits(group, member string) {
 	most := strings.Repeat("m", 4096)
 	fmt.Println("commit-most-metadata", bad.commit(group, member, 1, bad.topic, most))
 	fmt.Println("commit-more-metadata", bad.commit(group, member, 1, bad.topic, most+"m"))
+}
+
+// Partitions and topics that are not there, few and many; offsets of a topic that is read.
+func (bad *badRequests) partitions(group, member string) {
+	codes := func(partitions ...int32) map[int16]int {
+		request := kmsg.NewPtrOffsetCommitRequest()
+		request.Group, request.MemberID, request.Generation = group, member, 1
+		one := kmsg.NewOffsetCommitRequestTopic()
+		one.Topic = bad.topic
+		for _, number := range partitions {
+			partition := kmsg.NewOffsetCommitRequestTopicPartition()
+			partition.Partition, partition.Offset = number, 5
+			one.Partitions = append(one.Partitions, partition)
+		}
+		request.Topics = []kmsg.OffsetCommitRequestTopic{one}
+		found := map[int16]int{}
+		for _, partition := range ask(bad, request).(*kmsg.OffsetCommitResponse).Topics[0].Partitions {
+			found[partition.ErrorCode]++
+		}
+		return found
+	}
+	fmt.Println("commit-no-partition", codes(3))
+	fmt.Println("commit-negative-partition", codes(-1))
+	many := make([]int32, 10_000)
+	for number := range many {
+		many[number] = int32(number)
+	}
+	fmt.Println("commit-ten-thousand", codes(many...))
+	deleted := func(topic string, partition int32) int16 {
+		request := kmsg.NewPtrOffsetDeleteRequest()
+		request.Group = group
+		one := kmsg.NewOffsetDeleteRequestTopic()
+		one.Topic = topic
+		two := kmsg.NewOffsetDeleteRequestTopicPartition()
+		two.Partition = partition
+		one.Partitions = []kmsg.OffsetDeleteRequestTopicPartition{two}
+		request.Topics = []kmsg.OffsetDeleteRequestTopic{one}
+		return ask(bad, request).(*kmsg.OffsetDeleteResponse).Topics[0].Partitions[0].ErrorCode
+	}
+	fmt.Println("offset-delete-subscribed", deleted(bad.topic, 0))
+	fmt.Println("offset-delete-no-topic", deleted(bad.topic+"-none", 0))
+	fmt.Println("offset-delete-no-partition", deleted(bad.topic, 3))
+	fetched := kmsg.NewPtrOffsetFetchRequest()
+	wanted := kmsg.NewOffsetFetchRequestGroup()
+	wanted.Group = group
+	topic := kmsg.NewOffsetFetchRequestGroupTopic()
+	topic.Topic, topic.Partitions = bad.topic+"-none", []int32{0, -1, 9}
+	wanted.Topics = []kmsg.OffsetFetchRequestGroupTopic{topic}
+	fetched.Groups = []kmsg.OffsetFetchRequestGroup{wanted}
+	for _, partition := range ask(bad, fetched).(*kmsg.OffsetFetchResponse).Groups[0].Topics[0].Partitions {
+		fmt.Println("offset-fetch-nothing", partition.ErrorCode, partition.Partition, partition.Offset)
+	}
+	left := kmsg.NewPtrLeaveGroupRequest()
+	left.Group = group
+	one := kmsg.NewLeaveGroupRequestMember()
+	one.MemberID = "x"
+	left.Members = []kmsg.LeaveGroupRequestMember{one}
+	answer := ask(bad, left).(*kmsg.LeaveGroupResponse)
+	fmt.Println("leave-unknown", answer.ErrorCode, answer.Members[0].ErrorCode)
+}
+
+func (bad *badRequests) groupsWithoutName(member string) {
+	fmt.Println("join-no-name", bad.join("", "", "consumer", 6000, "range").ErrorCode)
+	fmt.Println("sync-no-name", bad.sync("", member, 1, "range"))
+	fmt.Println("heartbeat-no-name", bad.heartbeat("", member, 1))
+	fmt.Println("commit-no-name-with-member", bad.commit("", member, 1, bad.topic, ""))
+	fmt.Println("commit-no-name", bad.commit("", "", -1, bad.topic, ""))
+	deleted := kmsg.NewPtrDeleteGroupsRequest()
+	deleted.Groups = []string{""}
+	fmt.Println("delete-no-name", ask(bad, deleted).(*kmsg.DeleteGroupsResponse).Groups[0].ErrorCode)
+	described := kmsg.NewPtrDescribeGroupsRequest()
+	described.Groups = []string{""}
+	found := ask(bad, described).(*kmsg.DescribeGroupsResponse).Groups[0]
+	fmt.Println("describe-no-name", found.ErrorCode, found.State)
 }
 
 func (bad *badRequests) groupsInUse(group string) {
