@@ -53,6 +53,9 @@ fn retention_deletes_old_segments_and_compaction_keeps_the_newest_in_the_others(
         let key = format!("old {}", number as usize % OLD_KEYS);
         old_end = old.write_at(&mut client, time, &key, Some("value")) + 1;
     }
+    // Compaction would put old and new records into one segment, which is as young as its youngest.
+    let is_gone = |start: &i64| *start == old_end;
+    settled(|| log_start(&mut client), is_gone);
     let mut new = Writer::default();
     // From here on within the retention.
     let begin = now_ms();
