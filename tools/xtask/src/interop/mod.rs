@@ -7,6 +7,7 @@
 
 mod broker;
 mod clients;
+mod compacted;
 mod endurance;
 mod groups;
 mod input;

@@ -3,6 +3,7 @@
 use super::Bench;
 use super::broker::{Broker, Setup};
 use super::clients::{CLIENT_LIMIT, Clients, Target};
+use super::compacted;
 use super::groups;
 use super::process::{self, Process};
 use super::verify::{Consumed, Promise, verify};
@@ -32,6 +33,8 @@ enum Work {
     Clients,
     /// Consumer groups of kafka-python, kafkajs and kcat.
     Groups,
+    /// A compacted topic.
+    Compacted,
 }
 
 /// A scenario.
@@ -67,6 +70,14 @@ pub(super) fn all() -> Vec<Scenario> {
             }
         }
     }
+    scenarios.push(Scenario {
+        work: Work::Compacted,
+        setup: Setup {
+            cores: "0,1",
+            advertise: "single",
+            settings: compacted::SETTINGS,
+        },
+    });
     scenarios
 }
 
@@ -90,6 +101,11 @@ pub(super) fn run(bench: &Bench, scenario: &Scenario) -> Result<String> {
                 .clients
                 .script_produce(&target, "produce.py", "none", file)?;
             groups::run(bench, &mut broker, &target, &scenario.setup)?
+        }
+        Work::Compacted => {
+            let configs = &compacted::CONFIGS;
+            let target = create_with(bench, &broker, &folder, "compacted", (1, configs))?;
+            compacted::run(bench, &target)?
         }
     };
     broker.stop()?;
@@ -252,6 +268,16 @@ fn create(
     topic: &str,
     partitions: u32,
 ) -> Result<Target> {
+    create_with(bench, broker, logs, topic, (partitions, &[]))
+}
+
+fn create_with(
+    bench: &Bench,
+    broker: &Broker,
+    logs: &Path,
+    topic: &str,
+    (partitions, configs): (u32, &[&str]),
+) -> Result<Target> {
     let mut command = Command::new(&bench.binary);
     command.args([
         "topic",
@@ -261,6 +287,9 @@ fn create(
         &partitions.to_string(),
     ]);
     command.args(["--bootstrap", &broker.address()]);
+    for config in configs {
+        command.args(["--config", config]);
+    }
     let log: PathBuf = logs.join(format!("{topic}-create"));
     process::run(&mut command, &log, Duration::from_secs(20))?;
     Ok(Target {
