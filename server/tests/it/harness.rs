@@ -96,7 +96,13 @@ impl TestBroker {
     }
 
     pub(crate) fn restart(&mut self) {
+        self.restart_after(|_| {});
+    }
+
+    /// Does something to the data directory while nobody uses it.
+    pub(crate) fn restart_after(&mut self, work: impl FnOnce(&Path)) {
         self.stop();
+        work(&self.directory);
         self.running = Some(start(&self.config).unwrap());
     }
 

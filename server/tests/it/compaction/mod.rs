@@ -1,5 +1,6 @@
 //! Compaction as clients see it: the rig, with a broker that compacts all the time.
 
+mod damage;
 mod deleting;
 mod keeping;
 mod listing;
