@@ -7,6 +7,8 @@ mod check_history;
 mod codegen;
 mod configuration;
 mod interop;
+mod planted_bugs;
+mod proof_runs;
 mod simulate;
 mod tidy;
 
@@ -34,6 +36,8 @@ enum Chore {
     Codegen(codegen::Args),
     /// Writes docs/configuration.md from the broker's tables, or checks it
     Configuration(configuration::Args),
+    /// Plants known bugs one by one and says which tests notice
+    PlantedBugs(planted_bugs::Args),
     /// Runs whole brokers with their clients on simulated machines
     Simulate(simulate::Args),
     /// Checks layout, layers, sizes, words and the map
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         Chore::Interop(args) => interop::run(&args),
         Chore::Codegen(args) => codegen::run(&workspace_root(), &args),
         Chore::Configuration(args) => configuration::run(&workspace_root(), &args),
+        Chore::PlantedBugs(args) => planted_bugs::run(&workspace_root(), &args),
         Chore::Simulate(args) => simulate::run(&workspace_root(), &args),
         Chore::Tidy(args) => tidy::run(&args),
     };

@@ -18,6 +18,9 @@ pub(crate) trait Actor: std::fmt::Debug {
     /// Looks at what arrived and does what is due.
     fn act(&mut self, scene: &mut Scene);
 
+    /// The broker starts again: there may be new work.
+    fn begin_life(&mut self) {}
+
     /// When it wants to act even if nothing arrives.
     fn wake_ns(&self) -> u64;
 

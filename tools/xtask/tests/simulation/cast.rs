@@ -84,7 +84,7 @@ fn style(random: &mut Random, partition: &Partition) -> Style {
         records_max: [1, 8, 40][random.below(3) as usize],
         value_bytes_max: if is_large { 12_000 } else { 300 },
         compression: codecs[random.below(3) as usize],
-        think_ns_max: [300_000_000, 20_000_000, 2_000_000][random.below(3) as usize],
-        batches: 150 + random.below(250) as u32,
+        think_ns_max: [300_000_000, 20_000_000, 1_000_000, 0][random.below(4) as usize],
+        batches: 20 + random.below(if is_large { 60 } else { 150 }) as u32,
     }
 }

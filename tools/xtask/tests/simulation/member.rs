@@ -197,6 +197,9 @@ impl Member {
             Read::Next(next, is_at_end) => {
                 mine.position = next;
                 mine.is_at_end = is_at_end;
+                if is_at_end && scene.is_closing {
+                    self.retry_ns = scene.now_ns() + BACKOFF_NS / 10;
+                }
             }
             Read::Deleted(offset) => {
                 mine.position = offset;
@@ -284,7 +287,8 @@ impl Member {
             }
             Asked::Fetch(index) => {
                 let mine = &self.mine[index];
-                let limits = (100_000, WAIT_MS);
+                let wait_ms = if scene.is_closing { 0 } else { WAIT_MS };
+                let limits = (100_000, wait_ms);
                 fetching::ask(link, &mine.partition, mine.position, limits);
             }
             Asked::Commit(op, index, offset) => {

@@ -31,7 +31,7 @@ pub(crate) struct Style {
     pub(crate) compression: Compression,
     /// Time between two batches at most.
     pub(crate) think_ns_max: u64,
-    /// Batches in all.
+    /// Batches in each life of the broker.
     pub(crate) batches: u32,
 }
 
@@ -91,7 +91,7 @@ impl Producer {
             is_failed: false,
             retry_ns: 0,
             next_batch_ns: 0,
-            left: style.batches,
+            left: 0,
             wake_ns: 0,
         }
     }
@@ -330,6 +330,10 @@ impl Actor for Producer {
         let is_waiting = self.retry_ns > now_ns;
         let retry = if is_waiting { self.retry_ns } else { NEVER };
         self.wake_ns = retry.min(next_batch).min(self.timeout_ns());
+    }
+
+    fn begin_life(&mut self) {
+        self.left = self.style.batches;
     }
 
     fn wake_ns(&self) -> u64 {

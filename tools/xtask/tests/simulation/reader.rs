@@ -62,7 +62,7 @@ impl Reader {
             Read::Next(next, is_at_end) => {
                 self.position = next;
                 self.is_over = self.is_scan && is_at_end;
-                if is_at_end && !self.is_scan && scene.random.chance(1, 16) {
+                if is_at_end && !self.is_scan && scene.random.chance(1, 64) {
                     self.seek(scene, 0);
                 }
             }

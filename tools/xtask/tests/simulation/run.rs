@@ -116,11 +116,9 @@ impl Run {
         self.faults_before = self.disk_faults();
         let ended = match self.start_and_work() {
             Ok(()) if self.scene.random.chance(1, 3) => self.stop(),
+            Ok(()) => self.crash_at_work(),
             ended => ended,
         };
-        if self.scene.random.chance(1, 2) {
-            self.scene.world.power_cut();
-        }
         self.end_life();
         match ended {
             Ok(()) | Err(Halt::Crashed) => Ok(()),
@@ -146,6 +144,19 @@ impl Run {
         self.work("time to pass", until_ns, |_| false).map(|_| ())
     }
 
+    /// The time of this life is over: the machine stops in the middle of what it does.
+    fn crash_at_work(&mut self) -> Result<(), Halt> {
+        for actor in &mut self.actors {
+            actor.begin_life();
+        }
+        let kinds = [Crash::PowerCut, Crash::PowerCut, Crash::Kill];
+        let kind = kinds[self.scene.random.below(3) as usize];
+        let operations = 1 + self.scene.random.below(200);
+        self.scene.world.crash_after(operations, kind);
+        let until_ns = self.scene.now_ns() + SECOND_NS;
+        self.work("a crash", until_ns, |_| false).map(|_| ())
+    }
+
     fn start(&mut self, crash: Option<(u64, Crash)>) -> Result<(), Halt> {
         let world = self.scene.world.clone();
         world.crash_never();
@@ -155,7 +166,8 @@ impl Run {
         match Machine::start(&world, &self.limits, ADDRESS) {
             Ok(machine) => {
                 self.machine = Some(machine);
-                for actor in &self.actors {
+                for actor in &mut self.actors {
+                    actor.begin_life();
                     world.wake_at(actor.wake_ns());
                 }
                 Ok(())
@@ -261,7 +273,10 @@ impl Run {
         }
         let world = &self.scene.world;
         if !world.is_crashed() {
-            world.kill();
+            match self.scene.random.chance(1, 2) {
+                true => world.power_cut(),
+                false => world.kill(),
+            }
         }
         world.stay_off(self.scene.random.below(3 * SECOND_NS));
     }

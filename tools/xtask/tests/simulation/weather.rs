@@ -31,7 +31,7 @@ impl Weather {
             true => Crash::PowerCut,
             false => Crash::Kill,
         };
-        let reach = [60, 400, 3000, 20_000][random.below(4) as usize];
+        let reach = [60, 400, 2000, 6000][random.below(4) as usize];
         let operations = 1 + random.below(reach);
         let seconds_max = [2, 10, 40][random.below(3) as usize];
         let room = 1 + random.below(12);
