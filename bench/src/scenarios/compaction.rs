@@ -77,6 +77,12 @@ pub fn run(setting: &Setting, args: &CompactionArgs, report: &mut Report) -> Res
             measured.usage.broker_cpu_seconds / measured.usage.seconds * 100.0,
             "% of a core",
         );
+        // Much more than the broker's: a neighbour was at work.
+        report.figure(
+            format!("produce {name}: all CPU outside the client"),
+            measured.usage.outside_cpu_seconds / measured.usage.seconds * 100.0,
+            "% of a core",
+        );
     }
     // What it says is when compaction was done.
     for line in subject.stop()? {
