@@ -42,6 +42,8 @@ counts! {
         resets: "connections reset",
         silences: "directions gone silent",
         wall_jumps: "jumps of the wall clock",
+        checkpoints_rotten: "checkpoint copies that rotted",
+        segments_rotten: "blocks of segments that rotted",
     }
 }
 
@@ -58,6 +60,7 @@ counts! {
         offset_commits: "committed offsets",
         offsets_fetched: "committed offsets gone on from",
         members_left: "members that left",
+        damage_told: "damage that was told",
         batches: "batches",
         commits: "commits",
         checkpoints: "checkpoints",
@@ -94,6 +97,8 @@ impl Faults {
             resets: counters.resets,
             silences: counters.silences,
             wall_jumps: counters.wall_jumps,
+            checkpoints_rotten: 0,
+            segments_rotten: 0,
         }
     }
 

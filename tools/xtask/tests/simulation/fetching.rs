@@ -27,6 +27,8 @@ pub(crate) enum Read {
     Next(i64, bool),
     /// What was asked for is deleted; begin here.
     Deleted(i64),
+    /// It is damaged.
+    Damaged,
     /// Ask again later.
     Later,
 }
@@ -81,6 +83,10 @@ pub(crate) fn take(
         Some(ErrorCode::None) => return take_records(scene, id, partition, place, &part),
         Some(ErrorCode::OffsetOutOfRange) if place.position < trimmed => {
             return Read::Deleted(trimmed);
+        }
+        Some(ErrorCode::CorruptMessage) if scene.is_rotten => {
+            scene.damage_told += 1;
+            return Read::Damaged;
         }
         Some(ErrorCode::UnknownTopicOrPartition) if scene.knows_topics(place.began_ns) => {
             scene.problem(id, "Fetch: a topic that was acknowledged is unknown");

@@ -6,7 +6,7 @@ use millrace_engine::engine::EngineError;
 use millrace_engine::engine::open::prepare_on;
 use millrace_engine::ids::ShardId;
 use millrace_engine::io::simulated::World;
-use millrace_engine::shard::{OpenError, Shard};
+use millrace_engine::shard::{JournalSetup, OpenError, Shard};
 use millrace_server::broker::{BrokerShard, Parts, Phase, Shared};
 use millrace_server::config::BrokerSettings;
 use millrace_server::listener::Acceptor;
@@ -39,6 +39,8 @@ impl From<OpenError> for StartError {
 pub(crate) struct Machine {
     world: World,
     pub(crate) shards: Vec<BrokerShard>,
+    /// Its journals, in shard order.
+    pub(crate) journals: Vec<JournalSetup>,
     /// Those whose last turn left frames for the next.
     busy: Vec<bool>,
     /// Turns so far.
@@ -67,13 +69,14 @@ impl Machine {
             session_bytes_max: 1 << 20,
         });
         let mut engines = Vec::new();
-        for ((index, io), setup) in ios.iter_mut().enumerate().zip(journals) {
-            engines.push(Shard::open(io, limits.shard(index), setup)?);
+        for ((index, io), setup) in ios.iter_mut().enumerate().zip(&journals) {
+            engines.push(Shard::open(io, limits.shard(index), *setup)?);
         }
         let mailboxes = world.mailboxes(MAILBOX_CAPACITY);
         let mut machine = Self {
             world: world.clone(),
             shards: Vec::new(),
+            journals,
             busy: vec![true; count],
             turns: 0,
         };

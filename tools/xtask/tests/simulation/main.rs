@@ -18,6 +18,7 @@ mod member_protocol;
 mod payload;
 mod producer;
 mod reader;
+mod rot;
 mod run;
 mod scene;
 mod seeds;

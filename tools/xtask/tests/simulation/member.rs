@@ -206,7 +206,7 @@ impl Member {
                 let log = mine.partition.log;
                 scene.note(self.id, What::Seek { log, offset });
             }
-            Read::Later => self.retry_ns = scene.now_ns() + BACKOFF_NS,
+            Read::Damaged | Read::Later => self.retry_ns = scene.now_ns() + BACKOFF_NS,
         }
     }
 

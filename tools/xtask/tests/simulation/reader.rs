@@ -67,6 +67,8 @@ impl Reader {
                 }
             }
             Read::Deleted(start) => self.seek(scene, start),
+            // What lies behind the damage is for others to read.
+            Read::Damaged => self.is_over = true,
             Read::Later => self.retry_ns = scene.now_ns() + BACKOFF_NS,
         }
     }

@@ -7,6 +7,7 @@ use super::coverage::{Coverage, Faults};
 use super::limits::Limits;
 use super::machine::Machine;
 use super::reader::Reader;
+use super::rot;
 use super::scene::Scene;
 use super::weather::Weather;
 use millrace_engine::io::simulated::{Crash, Random, World, WorldConfig};
@@ -41,7 +42,11 @@ pub(crate) struct Run {
     actors: Vec<Box<dyn Actor>>,
     pub(crate) coverage: Coverage,
     start_ns: u64,
+    /// Number of the newest client.
+    next_actor: u32,
     steps_left: u64,
+    /// What rotted while the machine was off.
+    rotten: Faults,
     /// Faults of the disk before this life.
     faults_before: u64,
 }
@@ -64,6 +69,7 @@ impl Run {
         let mut scene = Scene::new(world, random, ADDRESS);
         let actors = cast::cast(&mut scene);
         Self {
+            next_actor: actors.len() as u32,
             scene,
             limits,
             machine: None,
@@ -71,6 +77,7 @@ impl Run {
             coverage: Coverage::default(),
             start_ns,
             steps_left: 0,
+            rotten: Faults::default(),
             faults_before: 0,
         }
     }
@@ -81,7 +88,12 @@ impl Run {
             self.life()?;
         }
         self.last_life()?;
-        self.judge()
+        self.judge()?;
+        if self.scene.random.chance(1, 2) {
+            self.life_on_a_rotten_disk()?;
+            self.judge()?;
+        }
+        Ok(())
     }
 
     /// A number that two runs of one seed share.
@@ -97,6 +109,8 @@ impl Run {
     fn judge(&mut self) -> Result<(), String> {
         let counters = self.scene.world.counters();
         self.coverage.faults = Faults::of(&counters);
+        self.coverage.faults.add(&self.rotten);
+        self.coverage.work.damage_told = self.scene.damage_told;
         self.coverage.work.doorbells_merged = counters.doorbells_merged;
         self.coverage.work.polled_records = self.scene.polled_records;
         self.coverage.work.trims = self.scene.trims_done;
@@ -134,7 +148,7 @@ impl Run {
         } else {
             weather
         };
-        begin.apply(&mut self.scene);
+        begin.at_start().apply(&mut self.scene);
         if self.limits.maybe_reshard(&mut self.scene.random) && self.coverage.work.lives > 1 {
             self.coverage.work.reshards += 1;
         }
@@ -268,8 +282,9 @@ impl Run {
     }
 
     fn end_life(&mut self) {
-        if let Some(machine) = self.machine.take() {
-            self.coverage.add_machine(&machine);
+        let machine = self.machine.take();
+        if let Some(machine) = &machine {
+            self.coverage.add_machine(machine);
         }
         let world = &self.scene.world;
         if !world.is_crashed() {
@@ -279,6 +294,11 @@ impl Run {
             }
         }
         world.stay_off(self.scene.random.below(3 * SECOND_NS));
+        let journals = machine.map(|machine| machine.journals).unwrap_or_default();
+        let random = &mut self.scene.random;
+        if rot::spoil_checkpoint(&self.scene.world, random, &journals) {
+            self.rotten.checkpoints_rotten += 1;
+        }
     }
 
     /// Everything heals: what was begun is finished, all is read, and the broker stops cleanly.
@@ -298,21 +318,57 @@ impl Run {
     fn finish(&mut self) -> Result<(), Halt> {
         Weather::default().apply(&mut self.scene);
         self.start(None)?;
-        let mut until_ns = self.scene.now_ns() + PROGRESS_NS;
+        let until_ns = self.scene.now_ns() + PROGRESS_NS;
         let all_done = |run: &Self| run.actors.iter().all(|actor| actor.is_done());
         if !self.work("the clients to finish", until_ns, all_done)? {
             return Err(self.unfinished());
         }
+        self.read_everything()?;
+        self.stop()
+    }
+
+    /// Every partition is read from its start to its end.
+    fn read_everything(&mut self) -> Result<(), Halt> {
         for partition in self.scene.partitions.clone() {
-            let id = self.actors.len() as u32 + 1;
-            let reader = Reader::new(id, partition, 256 << 10, true);
+            self.next_actor += 1;
+            let reader = Reader::new(self.next_actor, partition, 256 << 10, true);
             self.actors.push(Box::new(reader));
         }
-        until_ns = self.scene.now_ns() + PROGRESS_NS;
-        if !self.work("everything to be read", until_ns, all_done)? {
-            return Err(self.unfinished());
+        let until_ns = self.scene.now_ns() + PROGRESS_NS;
+        let all_done = |run: &Self| run.actors.iter().all(|actor| actor.is_done());
+        match self.work("everything to be read", until_ns, all_done)? {
+            true => Ok(()),
+            false => Err(self.unfinished()),
         }
-        self.stop()
+    }
+
+    /// Bits of segments turn over after a clean stop. What is damaged is told and not served, and
+    /// the rest is; or the start is refused.
+    fn life_on_a_rotten_disk(&mut self) -> Result<(), String> {
+        self.coverage.work.lives += 1;
+        self.steps_left = STEPS_MAX;
+        self.actors.clear();
+        self.scene.is_rotten = true;
+        for _ in 0..1 + self.scene.random.below(4) {
+            let is_spoilt = rot::spoil_segment(&self.scene.world, &mut self.scene.random);
+            self.rotten.segments_rotten += u64::from(is_spoilt);
+        }
+        let ended = match Machine::start(&self.scene.world, &self.limits, ADDRESS) {
+            Ok(machine) => {
+                self.machine = Some(machine);
+                self.read_everything()
+            }
+            Err(_) => {
+                self.scene.damage_told += 1;
+                Ok(())
+            }
+        };
+        self.end_life();
+        match ended {
+            Ok(()) => Ok(()),
+            Err(Halt::Crashed) => Err("the machine with a rotten disk crashed".to_owned()),
+            Err(Halt::Wrong(problem)) => Err(format!("on a rotten disk: {problem}")),
+        }
     }
 
     fn unfinished(&mut self) -> Halt {

@@ -30,6 +30,10 @@ pub(crate) struct Scene {
     pub(crate) is_calm: bool,
     /// No operation of the disk fails but by a crash.
     pub(crate) is_disk_good: bool,
+    /// Bits of files turned over.
+    pub(crate) is_rotten: bool,
+    /// Answers, and refused starts, that told of damage.
+    pub(crate) damage_told: u64,
     /// No new work: what was begun is finished.
     pub(crate) is_closing: bool,
     /// When the last topic was acknowledged.
@@ -60,6 +64,8 @@ impl Scene {
             problems: Vec::new(),
             is_calm: false,
             is_disk_good: true,
+            is_rotten: false,
+            damage_told: 0,
             is_closing: false,
             topics_known_ns: None,
             polled_records: 0,
