@@ -1,16 +1,18 @@
-//! Disk operations of the simulated world: submission, their faults, completion, and what a
-//! crash makes of those in flight.
+//! Disk operations of the simulated world: submission and completion; `files` are those of the
+//! housekeeper, `faults` what goes wrong, `cut` what a crash makes of those in flight.
 //!
 //! A write reads its source at submission, at its completion, or somewhere between: a buffer
 //! that changes while an operation owns it is found out. Completions come in any order.
 
-use super::config::{Crash, DiskFault, FaultTarget};
+mod cut;
+mod faults;
+mod files;
+
+use super::config::{DiskFault, FaultTarget};
 use super::disk::{BLOCK, NodeId};
 use super::world::{Event, Inner, Ready};
 use crate::io::arena::{Arena, ArenaBuf, ArenaSlice};
-use crate::io::{
-    Completion, Dir, FileHandle, FileOp, FilePath, FileReply, IoFailure, Op, Outcome, Token,
-};
+use crate::io::{Completion, Dir, FileHandle, FileOp, FilePath, IoFailure, Op, Outcome, Token};
 use crate::limits::WRITE_BYTES_MAX;
 use std::rc::Rc;
 
@@ -383,193 +385,6 @@ impl Inner {
         result
     }
 
-    fn file_operation(
-        &mut self,
-        shard: usize,
-        op: FileOp,
-        fault: Option<DiskFault>,
-    ) -> Result<FileReply, IoFailure> {
-        if let Some(DiskFault::Error(code)) = fault {
-            if let FileOp::SyncData { file } = op {
-                let node = self.open_file(shard, file)?;
-                self.disk.node(node).forget_unflushed();
-            }
-            return Err(failure(code));
-        }
-        if !path_of_file_op(&op).is_none_or(is_flat) {
-            return Err(failure(libc::EINVAL));
-        }
-        match op {
-            FileOp::Open { path } => {
-                let node = self.disk.find(&path).ok_or(failure(libc::ENOENT))?;
-                Ok(self.open(shard, node, path))
-            }
-            FileOp::Create { path } => {
-                let node = self.disk.create(&path).ok_or(failure(libc::EEXIST))?;
-                Ok(self.open(shard, node, path))
-            }
-            FileOp::ZeroFill { file, from, to } => {
-                let node = self.open_file(shard, file)?;
-                self.zero_fill(node, from, to)
-            }
-            FileOp::SyncData { file } => {
-                let node = self.open_file(shard, file)?;
-                self.disk.node(node).flush();
-                Ok(FileReply::Done)
-            }
-            FileOp::SyncDir { dir } => {
-                self.disk.sync_folder(dir);
-                Ok(FileReply::Done)
-            }
-            FileOp::Unlink { path } => {
-                self.disk.unlink(&path);
-                Ok(FileReply::Done)
-            }
-            FileOp::List { dir } => Ok(FileReply::Listed(self.disk.list(dir))),
-            FileOp::ReadAll { path, bytes_max } => self.read_all(&path, bytes_max),
-            FileOp::WriteAll { path, content } => self.write_all(&path, &content),
-            FileOp::Lock { path } => {
-                if self.disk.find(&path).is_none() {
-                    self.disk.create(&path);
-                }
-                Ok(FileReply::Locked(self.locks.insert(path)))
-            }
-            FileOp::FreeSpace { .. } => Ok(FileReply::Space {
-                free: self.disk.free_bytes(),
-                total: self.disk.space_bytes,
-            }),
-        }
-    }
-
-    fn open(&mut self, shard: usize, node: NodeId, path: FilePath) -> FileReply {
-        self.disk.opened(node);
-        let bytes = self.disk.node(node).bytes;
-        let shard = &mut self.shards[shard];
-        let file = shard.next_file;
-        shard.next_file += 1;
-        shard.files.insert(file, OpenFile { node, path });
-        FileReply::Opened {
-            file: FileHandle(file),
-            bytes,
-        }
-    }
-
-    fn zero_fill(&mut self, id: NodeId, from: u64, to: u64) -> Result<FileReply, IoFailure> {
-        if from < to && !self.disk.grow(id, to) {
-            self.counters.disk_full += 1;
-            return Err(failure(libc::ENOSPC));
-        }
-        let node = self.disk.node(id);
-        for index in from / BLOCK as u64..to / BLOCK as u64 {
-            node.put_block(index as usize, None);
-        }
-        Ok(FileReply::Done)
-    }
-
-    fn read_all(&mut self, path: &FilePath, bytes_max: u64) -> Result<FileReply, IoFailure> {
-        let id = self.disk.find(path).ok_or(failure(libc::ENOENT))?;
-        let node = self.disk.node(id);
-        if node.bytes > bytes_max {
-            return Err(failure(libc::EFBIG));
-        }
-        let mut content = Vec::with_capacity(node.bytes as usize);
-        node.read(0, node.bytes, false, &mut |bytes| {
-            content.extend_from_slice(bytes)
-        });
-        Ok(FileReply::Content(content))
-    }
-
-    fn write_all(&mut self, path: &FilePath, content: &[u8]) -> Result<FileReply, IoFailure> {
-        let id = match self.disk.find(path) {
-            Some(id) => id,
-            None => self.disk.create(path).ok_or(failure(libc::EEXIST))?,
-        };
-        if !self.disk.replace(id, content) {
-            self.counters.disk_full += 1;
-            return Err(failure(libc::ENOSPC));
-        }
-        self.disk.node(id).flush();
-        Ok(FileReply::Done)
-    }
-
-    /// What a crash makes of the operations in flight: each happens wholly, partly or not.
-    pub(super) fn cut_operations(&mut self, crash: Crash) {
-        for (_, operation) in std::mem::take(&mut self.operations) {
-            match operation.op {
-                Op::Write {
-                    file,
-                    position,
-                    parts,
-                    ..
-                } => {
-                    let Ok(id) = self.open_file(operation.shard, file) else {
-                        continue;
-                    };
-                    let source = operation.sampled.unwrap_or_else(|| join(&parts));
-                    self.cut_write(crash, id, position, &source);
-                }
-                Op::File(op) => self.cut_file_operation(operation.shard, op),
-                _ => {}
-            }
-        }
-    }
-
-    fn cut_write(&mut self, crash: Crash, id: NodeId, position: u64, source: &[u8]) {
-        self.counters.writes_cut += 1;
-        if !self.disk.grow(id, position + source.len() as u64) {
-            return;
-        }
-        let first = (position / BLOCK as u64) as usize;
-        match crash {
-            Crash::Kill if self.crash_random.chance(1, 2) => {}
-            Crash::Kill => self.disk.put(id, first, source),
-            Crash::PowerCut => {
-                self.disk.put(id, first, source);
-                let end = first + source.len() / BLOCK;
-                let (random, counters) = (&mut self.crash_random, &mut self.counters);
-                self.disk.cut_write(id, first, end, random, counters);
-            }
-        }
-    }
-
-    fn cut_file_operation(&mut self, shard: usize, op: FileOp) {
-        if self.crash_random.chance(1, 2) {
-            return;
-        }
-        match op {
-            FileOp::ZeroFill { file, from, to } => {
-                let blocks = (to - from) / BLOCK as u64;
-                let done = self.crash_random.below(blocks + 1) * BLOCK as u64;
-                if let Ok(id) = self.open_file(shard, file) {
-                    _ = self.zero_fill(id, from, from + done);
-                }
-            }
-            FileOp::WriteAll { path, content } => self.cut_write_all(&path, &content),
-            FileOp::Create { .. }
-            | FileOp::Unlink { .. }
-            | FileOp::SyncData { .. }
-            | FileOp::SyncDir { .. } => {
-                _ = self.file_operation(shard, op, None);
-            }
-            _ => {}
-        }
-    }
-
-    /// An interrupted replacement has written and not flushed, or not even written all.
-    fn cut_write_all(&mut self, path: &FilePath, content: &[u8]) {
-        let found = self.disk.find(path).or_else(|| self.disk.create(path));
-        if let Some(id) = found {
-            let most = content.len() as u64 + 1;
-            let done = self.crash_random.below(most) as usize;
-            let done = if self.crash_random.chance(1, 2) {
-                content.len()
-            } else {
-                done
-            };
-            self.disk.replace(id, &content[..done]);
-        }
-    }
-
     pub(super) fn close_file(&mut self, shard: usize, file: FileHandle) {
         if let Some(open) = self.shards[shard].files.remove(&file.0) {
             let is_busy = self
@@ -582,82 +397,6 @@ impl Inner {
                 open.path
             );
             self.disk.closed(open.node);
-        }
-    }
-
-    fn draw_fault(&mut self, shard: usize, op: &Op) -> Option<DiskFault> {
-        let fault = self
-            .scripted_fault(shard, op)
-            .or_else(|| self.random_fault(op))?;
-        let is_stall = matches!(fault, DiskFault::Stall(_));
-        self.counters.stalls += u64::from(is_stall);
-        self.counters.disk_faults += u64::from(!is_stall);
-        Some(fault)
-    }
-
-    fn scripted_fault(&mut self, shard: usize, op: &Op) -> Option<DiskFault> {
-        if self.faults.is_empty() {
-            return None;
-        }
-        let target = target_of(op)?;
-        let path = path_of(op).or_else(|| {
-            let file = file_of(op)?;
-            self.shards[shard]
-                .files
-                .get(&file.0)
-                .map(|open| open.path.clone())
-        });
-        let matches = |fault: &super::config::ScriptedFault| {
-            fault.target == target && (fault.path.is_none() || fault.path == path)
-        };
-        let index = self.faults.iter().position(matches)?;
-        if self.faults[index].skip > 0 {
-            self.faults[index].skip -= 1;
-            return None;
-        }
-        Some(self.faults.remove(index).fault)
-    }
-
-    fn random_fault(&mut self, op: &Op) -> Option<DiskFault> {
-        let disk = &self.config.disk;
-        let random = &mut self.disk_random;
-        let target = target_of(op)?;
-        if random.per_million(disk.stall_per_million) {
-            return Some(DiskFault::Stall(disk.stall_ns));
-        }
-        let is_transfer = matches!(target, FaultTarget::Read | FaultTarget::Write);
-        if is_transfer && random.per_million(disk.interrupted_per_million) {
-            let codes = [libc::EINTR, libc::EAGAIN];
-            return Some(DiskFault::Error(codes[random.below(2) as usize]));
-        }
-        match target {
-            FaultTarget::Read if random.per_million(disk.read_error_per_million) => {
-                Some(DiskFault::Error(libc::EIO))
-            }
-            FaultTarget::Read if random.per_million(disk.stale_read_per_million) => {
-                Some(DiskFault::StaleRead)
-            }
-            FaultTarget::SyncData if random.per_million(disk.sync_error_per_million) => {
-                Some(DiskFault::Error(libc::EIO))
-            }
-            FaultTarget::Write => {
-                if random.per_million(disk.write_error_per_million) {
-                    Some(DiskFault::Error(libc::EIO))
-                } else if random.per_million(disk.short_write_per_million) {
-                    Some(DiskFault::ShortWrite(
-                        random.below(bytes_of(op) / BLOCK as u64) as u32,
-                    ))
-                } else if random.per_million(disk.bit_flip_per_million) {
-                    Some(DiskFault::BitFlip)
-                } else if random.per_million(disk.misdirected_per_million) {
-                    Some(DiskFault::Misdirected)
-                } else if random.per_million(disk.lost_write_per_million) {
-                    Some(DiskFault::LostWrite)
-                } else {
-                    None
-                }
-            }
-            _ => None,
         }
     }
 }
