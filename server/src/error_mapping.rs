@@ -73,7 +73,9 @@ pub const fn control_error(error: ControlError) -> ErrorCode {
     match error {
         ControlError::Exists => ErrorCode::TopicAlreadyExists,
         ControlError::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
-        ControlError::TooManyPartitions(_) => ErrorCode::InvalidPartitions,
+        ControlError::TooManyPartitions(_) | ControlError::TooManyForMemory(_) => {
+            ErrorCode::InvalidPartitions
+        }
         ControlError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
         ControlError::TooLarge(_) => ErrorCode::InvalidRequest,
         ControlError::DiskFull | ControlError::Stopped => ErrorCode::KafkaStorageError,

@@ -12,7 +12,7 @@ use crate::run_error::{RunError, open_failed, option_named};
 use crate::serve_config::{Advertise, ServeConfig};
 use crate::start_lines::{self, RelaxedTopic, StartFacts};
 use millrace_engine::engine::open::{DirectoryLock, prepare};
-use millrace_engine::engine::{Cores, EngineConfig};
+use millrace_engine::engine::{Cores, EngineConfig, MemoryPlan};
 use millrace_engine::ids::{PartitionHandle, ShardId};
 use millrace_engine::io::group::{
     KernelConfig, ShardGroup, ShardSeat, allowed_cores, on_terminate, start_shards,
@@ -33,10 +33,10 @@ const MAILBOX_CAPACITY: usize = 1024;
 const SEGMENT_FILES_MAX: usize = 16_384;
 /// Segment files without which the limit of open files is worth a warning.
 const SEGMENT_FILES_FEW: u64 = 1024;
-/// A sixteenth of the memory is for groups.
-const GROUPS_PART: u64 = 16;
-/// A thirty-second of the memory is for fetch sessions.
-const SESSIONS_PART: u64 = 32;
+/// Of the memory that the engine leaves to the broker, two thirds are for groups.
+const GROUPS_PART: (u64, u64) = (2, 3);
+/// And a third is for fetch sessions.
+const SESSIONS_PART: (u64, u64) = (1, 3);
 /// Commands taken in one turn.
 const COMMANDS_MAX: usize = 16;
 
@@ -128,8 +128,9 @@ impl Running {
 }
 
 /// Each shard's share of a part of the memory.
-fn share(memory_bytes: u64, part: u64, shards: usize) -> usize {
-    let share = memory_bytes / part / shards.max(1) as u64;
+fn share(memory_bytes: u64, part: (u64, u64), shards: usize) -> usize {
+    let bytes = MemoryPlan::of(memory_bytes).callers;
+    let share = bytes * part.0 / part.1 / shards.max(1) as u64;
     usize::try_from(share).unwrap_or(usize::MAX)
 }
 

@@ -29,8 +29,7 @@ pub struct ServeConfig {
     pub node_id: i32,
     /// One core for each shard; `None`: the allowed cores.
     pub cores: Option<Vec<usize>>,
-    /// Memory of all shards' buffers, and what bounds groups and fetch sessions. The process itself
-    /// and about 3 KiB for each partition come beside it.
+    /// Memory in all: `MemoryPlan` says what for.
     pub memory_bytes: u64,
     /// Settings: the configuration file's, then those of the command line.
     pub settings: Vec<(String, String)>,

@@ -1,6 +1,7 @@
 //! What a person reads when the broker starts and when it ends.
 
 use crate::counters::BrokerCounters;
+use millrace_engine::engine::MemoryPlan;
 use millrace_engine::io::group::{KernelConfig, SetupReport, kernel_release};
 use millrace_engine::partition::Durability;
 use std::sync::Arc;
@@ -44,9 +45,11 @@ pub(crate) fn log_start(facts: &StartFacts<'_>) {
         log::info!("{line}");
     }
     log::info!(
-        "memory: {} MiB of buffers, {} MiB per shard; data in {}, journals in {}",
+        "memory: {} MiB, {} MiB of it buffers of each shard, room for {} partitions; data in {}, \
+         journals in {}",
         facts.memory_bytes / MIB,
         kernel.arena_bytes as u64 / MIB,
+        MemoryPlan::of(facts.memory_bytes).partitions_max(1),
         kernel.data_dir.display(),
         kernel.journal_dir.display()
     );

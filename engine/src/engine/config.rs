@@ -1,10 +1,11 @@
 //! Settings of the engine of one data directory, checked once at start.
 
+use super::memory::MemoryPlan;
 use crate::ids::ShardId;
 use crate::shard::{CleanerConfig, ShardConfig};
 use std::path::PathBuf;
 
-/// Smallest arena of a shard: commit and checkpoint buffers, and room for a largest batch twice.
+/// Smallest memory of a shard: commit and checkpoint buffers, and room for a large batch.
 pub const SHARD_MEMORY_MIN: u64 = 16 << 20;
 /// Shards at most: a mailbox lies between every two of them.
 pub const SHARDS_MAX: usize = 256;
@@ -38,7 +39,8 @@ pub struct EngineConfig {
     pub journal_dir: Option<PathBuf>,
     /// The cores.
     pub cores: Cores,
-    /// Memory for everything the kernel touches.
+    /// Memory in all: three quarters are buffers of the kernel, the rest bounds what is on the
+    /// heap (see [`MemoryPlan`]).
     pub memory_bytes: u64,
     /// Journal space of each shard. By default twice its memory, at most its share of 1 GiB (but
     /// 256 MiB), and together at most an eighth of the free disk. Holds for journals that are made
@@ -46,9 +48,9 @@ pub struct EngineConfig {
     pub journal_bytes: Option<u64>,
     /// Open segment files at most.
     pub open_files_max: usize,
-    /// Partitions at most, on each shard.
+    /// Partitions at most, on each shard; the memory may allow fewer.
     pub partitions_max: usize,
-    /// Producers remembered at most, on each shard.
+    /// Producers remembered at most, on each shard; the memory may allow fewer.
     pub producers_max: usize,
     /// Disk operations in flight at most; stay below the queue of the device.
     pub disk_depth_max: usize,
@@ -159,10 +161,16 @@ impl EngineConfig {
         check("memory_bytes", self.memory_bytes, min, 1 << 44)
     }
 
+    /// How the memory is divided.
+    #[must_use]
+    pub const fn memory_plan(&self) -> MemoryPlan {
+        MemoryPlan::of(self.memory_bytes)
+    }
+
     /// Arena bytes of one of `shards` shards.
     #[must_use]
     pub fn arena_bytes(&self, shards: usize) -> usize {
-        let share = self.memory_bytes / shards.max(1) as u64;
+        let share = self.memory_plan().buffers / shards.max(1) as u64;
         usize::try_from(share).unwrap_or(usize::MAX)
     }
 
@@ -181,6 +189,7 @@ impl EngineConfig {
             Some(_) => 1,
             None => 8 * shards as u64,
         };
+        let plan = self.memory_plan();
         ShardConfig {
             shard,
             journal_bytes,
@@ -190,12 +199,14 @@ impl EngineConfig {
             checkpoint_interval_ms: self.checkpoint_interval_ms,
             open_files_max: (self.open_files_max / shards).max(2),
             partitions_max: self.partitions_max,
-            producers_max: self.producers_max,
+            partitions_in_memory_max: plan.partitions_max(shards),
+            batches_in_memory_max: plan.batches_max(shards),
+            producers_max: self.producers_max.min(plan.producers_max(shards)),
             disk_depth_max: (self.disk_depth_max / shards).max(4),
             retention_check_ms: self.retention_check_ms,
             ballast_bytes: self.ballast_bytes,
             prepared_bytes_max: (4 << 30) / shards as u64,
-            cleaner: self.cleaner.share(shards),
+            cleaner: self.cleaner.share(shards, plan.keys),
             ..ShardConfig::default()
         }
     }

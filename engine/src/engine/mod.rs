@@ -7,6 +7,7 @@
 
 pub mod config;
 mod handle;
+pub mod memory;
 pub mod open;
 pub mod reshard;
 pub mod root_file;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use config::{ConfigError, Cores, EngineConfig};
 pub use handle::{Handle, PendingAppend};
+pub use memory::MemoryPlan;
 
 use crate::ids::ShardId;
 use crate::io::group::{SetupError, ShardGroup, ShardSeat, start_shards};

@@ -245,6 +245,15 @@ impl Tail {
         self.is_chunk_charged = false;
     }
 
+    /// Gives up the chunk of a tail without bytes, which holds a whole block. Returns the bytes of
+    /// it that `memory_bytes` did not count any more: they went with its extents.
+    pub(super) fn give_up_last_chunk(&mut self) -> usize {
+        let block = self.chunk.as_ref().map_or(0, ArenaBuf::block_bytes);
+        let is_counted = !self.is_chunk_charged;
+        self.give_up_chunk();
+        if is_counted { 0 } else { block }
+    }
+
     /// Gives back what an idle partition does not need.
     pub(super) fn shrink(&mut self) {
         if self.extents.is_empty() {

@@ -456,6 +456,12 @@ impl Partition {
         self.written_end >= self.appended.position && !self.is_awaiting_commit()
     }
 
+    /// Batches of which something is in memory.
+    #[must_use]
+    pub fn batches_in_memory(&self) -> usize {
+        self.batches.len()
+    }
+
     /// Arena memory held, in whole blocks.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
@@ -491,14 +497,16 @@ impl Partition {
             }
             freed += self.tail.pop_front().unwrap_or_default();
         }
+        let mut uncounted = 0;
         if is_all_written && self.tail.front().is_none() {
+            uncounted = self.tail.give_up_last_chunk();
             // Placed bytes of a recovery were never in memory: no extent told of them.
             self.disk_end = self.disk_end_at_closed();
         }
         if bytes == usize::MAX && is_all_written {
             self.shrink();
         }
-        before - self.tail.memory_bytes()
+        before - self.tail.memory_bytes() + uncounted
     }
 
     /// As [`Self::evict`], and then also whole blocks of the granule that is not complete yet: with

@@ -24,6 +24,10 @@ pub struct ShardConfig {
     pub open_files_max: usize,
     /// Partitions at most on this shard.
     pub partitions_max: usize,
+    /// Partitions at most as far as memory goes. More than these, and a quarter, are not opened.
+    pub partitions_in_memory_max: usize,
+    /// Batches in memory at most: beyond three quarters of them tails are given up.
+    pub batches_in_memory_max: usize,
     /// Producers remembered at most on this shard.
     pub producers_max: usize,
     /// Disk operations in flight at most on this shard.
@@ -65,13 +69,14 @@ impl Default for CleanerConfig {
 }
 
 impl CleanerConfig {
-    /// The part of one shard of `shards`.
+    /// The part of one shard of `shards`, which have `memory_bytes` for keys together.
     #[must_use]
-    pub fn share(self, shards: usize) -> Self {
+    pub fn share(self, shards: usize, memory_bytes: u64) -> Self {
         let shards = shards.max(1);
+        let memory = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
         Self {
             bytes_per_second_max: (self.bytes_per_second_max / shards as u64).max(1),
-            key_map_bytes_max: self.key_map_bytes_max / shards,
+            key_map_bytes_max: self.key_map_bytes_max.min(memory) / shards,
             ..self
         }
     }
@@ -89,6 +94,8 @@ impl Default for ShardConfig {
             checkpoint_interval_ms: 10_000,
             open_files_max: 1024,
             partitions_max: 100_000,
+            partitions_in_memory_max: 100_000,
+            batches_in_memory_max: 1 << 20,
             producers_max: 100_000,
             disk_depth_max: 64,
             retention_check_ms: 300_000,

@@ -29,6 +29,10 @@ impl Shard {
         if self.partitions.get(spec.handle).is_some() {
             return Err(ControlError::Exists);
         }
+        let by_memory = self.config.partitions_in_memory_max;
+        if self.partitions.len() >= by_memory {
+            return Err(ControlError::TooManyForMemory(by_memory));
+        }
         if self.partitions.len() >= self.config.partitions_max {
             return Err(ControlError::TooManyPartitions(self.config.partitions_max));
         }
@@ -78,6 +82,7 @@ impl Shard {
         self.preparation
             .forget_partition(io, &mut self.table, handle);
         self.unwritten_bytes -= slot.unwritten_bytes;
+        self.batches_in_memory -= slot.batches_in_memory;
         slot.partition.take_released(&mut self.released);
         self.released.extend(slot.partition.files());
     }

@@ -12,6 +12,9 @@ pub enum ControlError {
     /// `partitions_max` reached.
     #[error("the shard has its {0} partitions")]
     TooManyPartitions(usize),
+    /// The memory allows no more.
+    #[error("the shard has {0} partitions, more need a larger --memory")]
+    TooManyForMemory(usize),
     /// Offset above the high watermark or below 0.
     #[error("offset {offset} is outside [0, {high_watermark}]")]
     OutOfRange {

@@ -118,6 +118,11 @@ pub struct Shard {
     released: Vec<ReleasedFile>,
 
     unwritten_bytes: u64,
+    batches_in_memory: usize,
+    /// Memory counts as short until then, since somebody found no block.
+    block_wanted_until_ns: u64,
+    /// Partitions looked at in a row that had nothing to give up.
+    evict_in_vain: u32,
     is_memory_short: bool,
     is_evicting: bool,
     /// Recovery found acknowledged commits missing.

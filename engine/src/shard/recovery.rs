@@ -172,6 +172,17 @@ impl Shard {
         setup: &JournalSetup,
         content: &CheckpointContent<'_>,
     ) -> Result<(), OpenError> {
+        let (found, max) = (
+            content.partitions.len(),
+            self.config.partitions_in_memory_max,
+        );
+        if found > max.saturating_add(max / 4) {
+            return Err(OpenError::Refused {
+                object: copy_path(setup.id, Copy::A).name,
+                problem: format!("it has {found} partitions, the memory is enough for {max}"),
+                remedy: "start with a larger --memory".to_owned(),
+            });
+        }
         for (handle, state) in &content.partitions {
             let partition = Partition::restore(state).map_err(|error| OpenError::Refused {
                 object: copy_path(setup.id, Copy::A).name,
@@ -413,6 +424,9 @@ impl Plan {
             spare: Default::default(),
             released: Vec::new(),
             unwritten_bytes: 0,
+            batches_in_memory: 0,
+            evict_in_vain: 0,
+            block_wanted_until_ns: 0,
             is_memory_short: false,
             is_evicting: false,
             was_damaged: false,

@@ -20,6 +20,9 @@ const WRITE_BACK_BYTES_MIN: u64 = 64 * 1024;
 /// Share of memory above which cached tails are given up, and how far.
 const EVICT_ABOVE_PERCENT: usize = 75;
 const EVICT_TO_PERCENT: usize = 70;
+/// How long memory counts as short after somebody found no block: if tails have nothing to give,
+/// they are written.
+const BLOCK_WANTED_NS: u64 = 100_000_000;
 /// Share of memory above which tails are cut within a granule.
 const EVICT_BLOCKS_ABOVE_PERCENT: usize = 78;
 /// Partitions that one turn of eviction looks at.
@@ -329,7 +332,8 @@ impl Shard {
     /// PERF: with many partitions a write carries what its partition got since the last one, so
     /// what a checkpoint under way will write anyway is not written before it, unless the ring
     /// gets short; and memory full of bytes that are in segments already is evicted, not written.
-    /// Memory so short that appends are refused is pressing whatever fills it.
+    /// Memory that eviction found nothing more to take from is pressing, and so is memory so short
+    /// that appends are refused, whatever fills it.
     fn write_back(&mut self, io: &mut Io) {
         let percent = self.journal_percent();
         let is_ring_pressing = if self.checkpointing.is_idle() {
@@ -338,8 +342,9 @@ impl Shard {
             percent > 75
         };
         let memory_bytes = io.arena().capacity_bytes() as u64;
-        let is_memory_pressing =
-            self.is_memory_short || self.is_evicting && self.unwritten_bytes > memory_bytes / 2;
+        let is_memory_pressing = self.is_memory_short
+            || self.is_eviction_dry()
+            || self.is_evicting && self.unwritten_bytes > memory_bytes / 2;
         let is_pressing = is_ring_pressing || is_memory_pressing;
         let depth = self.log_depth_left();
         let share = if is_pressing || self.checkpointing.is_flushing() {
@@ -474,17 +479,26 @@ impl Shard {
         }
     }
 
+    /// Whether memory is wanted and no partition has anything to give up.
+    pub(super) fn is_eviction_dry(&self) -> bool {
+        self.is_evicting && self.evict_in_vain >= self.partitions.slot_count()
+    }
+
     /// Gives cached tails up while memory is short, or free in pieces too small for somebody.
     fn evict(&mut self, io: &mut Io) {
         let arena = io.arena();
         let percent = (arena.capacity_bytes() / 100).max(1);
-        let used = arena.used_bytes() / percent;
         let refused = arena.take_refused_bytes();
-        self.is_evicting = used >= EVICT_ABOVE_PERCENT;
-        if !self.is_evicting && refused == 0 {
+        let used = self.memory_percent(io);
+        if refused > 0 {
+            self.block_wanted_until_ns = self.now.ns.saturating_add(BLOCK_WANTED_NS);
+        }
+        self.is_evicting = used >= EVICT_ABOVE_PERCENT || self.now.ns < self.block_wanted_until_ns;
+        if !self.is_evicting {
+            self.evict_in_vain = 0;
             return;
         }
-        let is_deep = used >= EVICT_BLOCKS_ABOVE_PERCENT || refused > 0;
+        let is_deep = used >= EVICT_BLOCKS_ABOVE_PERCENT || refused > 0 || self.is_eviction_dry();
         let mut wanted = (used.saturating_sub(EVICT_TO_PERCENT) * percent).max(2 * refused);
         wanted = wanted.saturating_sub(self.cold.release_memory());
         let count = self.partitions.slot_count();
@@ -493,14 +507,18 @@ impl Shard {
                 return;
             }
             self.evict_cursor = (self.evict_cursor + 1) % count;
-            if let Some(slot) = self.partitions.at_mut(self.evict_cursor) {
-                let freed = if is_deep {
-                    slot.partition.evict_blocks(wanted)
-                } else {
-                    slot.partition.evict(wanted)
-                };
-                wanted = wanted.saturating_sub(freed);
+            let freed = match self.partitions.at_mut(self.evict_cursor) {
+                Some(slot) if is_deep => slot.partition.evict_blocks(wanted),
+                Some(slot) => slot.partition.evict(wanted),
+                None => 0,
+            };
+            if freed == 0 {
+                self.evict_in_vain = self.evict_in_vain.saturating_add(1);
+                continue;
             }
+            self.evict_in_vain = 0;
+            wanted = wanted.saturating_sub(freed);
+            self.recount(self.evict_cursor);
         }
     }
 }

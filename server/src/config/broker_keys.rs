@@ -181,8 +181,8 @@ pub static BROKER_KEYS: &[BrokerKey] = &[
         "log.cleaner.dedupe.buffer.size",
         ANY,
         "134217728",
-        "Memory for keys while topics are compacted, of all shards; what does not fit waits for \
-         the next run.",
+        "Memory for keys while topics are compacted, of all shards, within its part of --memory; \
+         what does not fit waits for the next run.",
     ),
     key(
         "log.cleaner.delete.retention.ms",

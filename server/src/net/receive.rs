@@ -229,7 +229,8 @@ impl Net {
                         .max(connection.block_bytes)
                         .max(BLOCK_BYTES_MIN)
                 };
-                let Some(mut block) = Self::block(io, bytes) else {
+                let block = Self::block(io, bytes);
+                let Some(mut block) = block.or_else(|| Self::block(io, here + needed)) else {
                     self.starve(key);
                     return;
                 };

@@ -572,7 +572,12 @@ pub fn withhold(catalog: &mut Catalog, plan: &mut Plan, failed: &[(PartitionHand
             .iter()
             .find(|(handle, _)| topic.partitions.iter().any(|place| place.handle == *handle));
         if let Some((_, error)) = failure {
-            outcome.fail(*error, "a shard could not create a partition");
+            let why = if *error == ErrorCode::InvalidPartitions {
+                "a shard has all partitions that --memory and millrace.partitions.max allow"
+            } else {
+                "a shard could not create a partition"
+            };
+            outcome.fail(*error, why);
             if let Some(before) = plan.before_growth.get(&topic.name) {
                 plan.erases.push(record_of(before, false));
                 catalog.insert(Arc::clone(before));

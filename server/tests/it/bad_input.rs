@@ -272,6 +272,7 @@ fn settings_that_nobody_knows_are_refused() {
 #[test]
 fn many_topics_fit_an_answer_that_no_block_can_hold() {
     let broker = TestBroker::with(1, |config| {
+        config.memory_bytes = 4 << 30;
         config
             .settings
             .push(("num.partitions".to_owned(), "5000".to_owned()));

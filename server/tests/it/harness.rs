@@ -46,7 +46,7 @@ impl TestBroker {
             listen: "127.0.0.1:0".to_owned(),
             node_id: 1,
             cores: Some(vec![0; shards]),
-            memory_bytes: shards as u64 * (96 << 20),
+            memory_bytes: shards as u64 * (128 << 20),
             settings: vec![("millrace.journal.bytes".to_owned(), "16777216".to_owned())],
             ..ServeConfig::default()
         };

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// then as many shards as there were
     #[arg(long, value_name = "LIST")]
     cores: Option<Cores>,
-    /// Memory for everything that grows with use, such as 512MiB or 4GiB
+    /// Memory for everything, such as 512MiB or 4GiB: three quarters are buffers
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_size)]
     memory: u64,
     /// A file of settings with Kafka's names

@@ -1,9 +1,10 @@
 //! The life of a shard: append, acknowledge, read, stop, start, crash.
 
 use super::harness::{Machine, batch, handle, small_config, spec};
+use crate::io::arena::ArenaBuf;
 use crate::io::simulated::WorldConfig;
 use crate::partition::{AppendError, Durability, ReadBound};
-use crate::shard::ShardConfig;
+use crate::shard::{ControlError, ShardConfig};
 
 #[test]
 fn a_durable_append_is_acknowledged_after_its_commit_and_readable_then() {
@@ -164,7 +165,8 @@ fn a_write_that_finds_no_memory_brings_the_shard_back_to_it() {
         shard.counters().write_back_bytes > 0 && shard.checkpointing.is_idle()
     };
     assert!(machine.turn_until(1000, is_written));
-    assert_eq!(machine.shard().lists.starved_len(), 0);
+    let is_fed = |machine: &Machine| machine.shard.as_ref().unwrap().lists.starved_len() == 0;
+    assert!(machine.turn_until(1000, is_fed));
 }
 
 #[test]
@@ -226,4 +228,104 @@ fn memory_in_pieces_too_small_for_a_batch_is_made_whole() {
     machine.turn();
     machine.append(1, &large).unwrap();
     machine.settle();
+}
+
+#[test]
+fn memory_that_only_writing_sets_free_is_written_before_anybody_is_refused() {
+    let mut config = small_config();
+    config.checkpoint_interval_ms = 3_600_000;
+    let mut machine = Machine::with_config(12, config, WorldConfig::default());
+    machine.create(1, Durability::Disk);
+    machine.settle();
+    let before = machine.io.arena().used_bytes();
+    machine.append(1, &batch(1, 9000, 1)).unwrap();
+    machine.settle();
+    let mut held: Vec<ArenaBuf> = Vec::new();
+    // What connections may fill; they get no more until some of it comes back.
+    while machine.io.arena().used_bytes() < machine.io.arena().capacity_bytes() / 100 * 77 {
+        held.push(machine.io.arena().alloc(4096).unwrap());
+    }
+    let held_bytes: usize = held.iter().map(ArenaBuf::block_bytes).sum();
+    let mut is_back = false;
+    for _ in 0..200 {
+        machine.turn();
+        is_back |= machine.io.arena().used_bytes() <= before + held_bytes;
+    }
+    assert!(
+        is_back,
+        "all of the tail is given up, its unfilled block too"
+    );
+}
+
+#[test]
+fn free_memory_in_pieces_is_joined_for_who_wants_a_block() {
+    let mut config = small_config();
+    config.checkpoint_interval_ms = 3_600_000;
+    let mut machine = Machine::with_config(13, config, WorldConfig::default());
+    machine.create(1, Durability::Disk);
+    machine.settle();
+    let mut held = Vec::new();
+    while let Some(buf) = machine.io.arena().alloc(128 << 10) {
+        held.push(buf);
+    }
+    // Half of it is free again, one block of it is the tail's.
+    let mut number = 0;
+    held.retain(|_| {
+        number += 1;
+        number % 2 == 0
+    });
+    let mut pieces = Vec::new();
+    machine.append(1, &batch(1, 9000, 1)).unwrap();
+    machine.settle();
+    while let Some(buf) = machine.io.arena().alloc(64 << 10) {
+        pieces.push(buf);
+    }
+    let percent = machine.io.arena().capacity_bytes() / 100;
+    drop(held);
+    assert!(machine.io.arena().used_bytes() < 70 * percent);
+    let before = machine.io.arena().used_bytes();
+    machine.turn();
+    let is_back = (0..200).any(|_| {
+        machine.turn();
+        machine.io.arena().used_bytes() < before
+    });
+    assert!(is_back, "the tail gives way although much is free");
+}
+
+#[test]
+fn small_batches_do_not_fill_memory_with_their_entries() {
+    let mut config = small_config();
+    config.checkpoint_interval_ms = 3_600_000;
+    config.batches_in_memory_max = 100;
+    let mut machine = Machine::with_config(10, config, WorldConfig::default());
+    machine.create(1, Durability::Disk);
+    let mut most = 0;
+    for seed in 0..1_000 {
+        machine.append_when_possible(1, &batch(1, 100, seed));
+        let slot = machine.shard().partitions.get(handle(1)).unwrap();
+        most = most.max(slot.partition.batches_in_memory());
+    }
+    assert!((50..=90).contains(&most), "{most}");
+    machine.settle();
+    machine.check_promises(&[1]);
+}
+
+#[test]
+fn more_partitions_than_memory_is_enough_for_are_refused() {
+    let mut config = small_config();
+    config.partitions_in_memory_max = 2;
+    let mut machine = Machine::with_config(11, config, WorldConfig::default());
+    machine.create(1, Durability::Disk);
+    machine.create(2, Durability::Disk);
+    let ticket = machine.ticket();
+    let shard = machine.shard.as_mut().unwrap();
+    let refused = shard.create_partition(&mut machine.io, spec(3, Durability::Disk), ticket);
+    assert_eq!(refused, Err(ControlError::TooManyForMemory(2)));
+    machine.stop_cleanly();
+    machine.config.partitions_in_memory_max = 1;
+    let refused = machine.open().unwrap_err().to_string();
+    assert!(refused.contains("2 partitions, the memory is enough for 1"));
+    assert!(refused.contains("--memory"), "{refused}");
+    machine.config.partitions_in_memory_max = 2;
+    machine.open().unwrap();
 }

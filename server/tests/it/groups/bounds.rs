@@ -5,7 +5,10 @@ use super::*;
 #[test]
 fn ten_thousand_partitions_in_one_request_and_oversized_metadata() {
     const THERE: usize = 1_000;
-    let broker = TestBroker::with(2, quick);
+    let broker = TestBroker::with(2, |config| {
+        quick(config);
+        config.memory_bytes = 2 << 30;
+    });
     broker.create("t", THERE as i32);
     let mut client = broker.client();
     coordinator(&mut client, "g");
