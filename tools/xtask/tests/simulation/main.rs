@@ -106,6 +106,13 @@ fn main() -> ExitCode {
         log::set_max_level(log::LevelFilter::Trace);
     }
     let bug = Bug::ALL.into_iter().find(|bug| *bug as u64 == asked.bug);
+    if bug.is_none() && asked.bug != 0 {
+        eprintln!(
+            "--bug {}: engine/src/planted.rs has none of that number",
+            asked.bug
+        );
+        return ExitCode::FAILURE;
+    }
     match seeds::run(asked.from..asked.from + asked.seeds, bug) {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
