@@ -200,7 +200,7 @@ impl EngineConfig {
             open_files_max: (self.open_files_max / shards).max(2),
             partitions_max: self.partitions_max,
             partitions_in_memory_max: plan.partitions_max(shards),
-            batches_in_memory_max: plan.batches_max(shards),
+            unresolved_batches_max: plan.batches_max(shards),
             producers_max: self.producers_max.min(plan.producers_max(shards)),
             disk_depth_max: (self.disk_depth_max / shards).max(4),
             retention_check_ms: self.retention_check_ms,

@@ -4,12 +4,14 @@
 /// What a broker takes beside all that is counted here: code, stacks, requests in flight, and the
 /// allocator's huge pages.
 const PROGRAM_BYTES: u64 = 24 << 20;
-/// Heap of one partition: measured 2.6 KiB for the engine and up to 1 KiB for a broker above it.
-pub const PARTITION_BYTES: u64 = 4096;
-/// Heap of one batch in memory: its entry and its share of the lists of extents.
-const BATCH_BYTES: u64 = 96;
-/// Heap of one producer of a partition.
-const PRODUCER_BYTES: u64 = 256;
+/// Memory of one partition without records: 3.3-4.2 KiB were measured of a whole broker
+/// (docs/decisions/0010-measured.md).
+const PARTITION_BYTES: u64 = 4096;
+/// Heap of one batch that is appended and not resolved: its entry of 72 bytes in a queue that
+/// doubles.
+const BATCH_BYTES: u64 = 144;
+/// Heap of one producer of a partition: 8 places of 32 bytes, and its place in a map.
+const PRODUCER_BYTES: u64 = 320;
 
 /// The parts of `memory_bytes`. Together they are not above it from 192 MiB on; below, the program
 /// itself takes more than what is left for it.
@@ -19,7 +21,7 @@ pub struct MemoryPlan {
     pub buffers: u64,
     /// For partitions.
     pub partitions: u64,
-    /// For entries of batches in memory.
+    /// For batches that are appended and not resolved.
     pub batches: u64,
     /// For producers.
     pub producers: u64,
@@ -57,13 +59,14 @@ impl MemoryPlan {
         count(self.partitions, PARTITION_BYTES, shards)
     }
 
-    /// Batches that one of `shards` shards may have in memory.
+    /// Batches that one of `shards` shards may have appended and not resolved.
     #[must_use]
     pub fn batches_max(&self, shards: usize) -> usize {
         count(self.batches, BATCH_BYTES, shards)
     }
 
-    /// Producers that one of `shards` shards may remember.
+    /// Producers that one of `shards` shards remembers after a look at retention; each partition
+    /// keeps 1,000 in any case.
     #[must_use]
     pub fn producers_max(&self, shards: usize) -> usize {
         count(self.producers, PRODUCER_BYTES, shards)

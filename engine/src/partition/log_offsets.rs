@@ -28,6 +28,12 @@ impl Partition {
         self.closed.offset
     }
 
+    /// Batches that are appended and not resolved.
+    #[must_use]
+    pub fn unresolved_batches(&self) -> usize {
+        self.batches.len()
+    }
+
     /// Whether anything is pending or closed and not resolved.
     #[must_use]
     pub fn is_awaiting_commit(&self) -> bool {

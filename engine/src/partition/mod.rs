@@ -72,6 +72,9 @@ struct Batch {
     appended_ns: u64,
 }
 
+// What `engine/memory.rs` counts with.
+const _: () = assert!(size_of::<Batch>() == 72);
+
 impl Batch {
     const fn end(&self) -> u64 {
         self.position + self.bytes as u64

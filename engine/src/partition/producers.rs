@@ -33,6 +33,9 @@ struct Producer {
     last_ms: i64,
 }
 
+// What `engine/memory.rs` counts with.
+const _: () = assert!(size_of::<Remembered>() == 32 && size_of::<(i64, Producer)>() <= 56);
+
 /// All producers of a partition.
 #[derive(Debug, Default)]
 pub(super) struct Producers {

@@ -456,12 +456,6 @@ impl Partition {
         self.written_end >= self.appended.position && !self.is_awaiting_commit()
     }
 
-    /// Batches of which something is in memory.
-    #[must_use]
-    pub fn batches_in_memory(&self) -> usize {
-        self.batches.len()
-    }
-
     /// Arena memory held, in whole blocks.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {

@@ -99,7 +99,11 @@ impl Shard {
         if front.live_bytes() * 100 > front.shape().usable_bytes() * JOURNAL_STOP_PERCENT {
             return Err(no_memory);
         }
-        let used = self.memory_percent(io);
+        if self.unresolved_batches >= self.config.unresolved_batches_max {
+            return Err(no_memory);
+        }
+        let arena = io.arena();
+        let used = arena.used_bytes() / (arena.capacity_bytes() / 100).max(1);
         if used >= MEMORY_STOP_PERCENT {
             self.is_memory_short = true;
         } else if used < MEMORY_GO_PERCENT {
@@ -144,16 +148,8 @@ impl Shard {
         let unwritten = slot.partition.unwritten_bytes();
         self.unwritten_bytes = self.unwritten_bytes - slot.unwritten_bytes + unwritten;
         slot.unwritten_bytes = unwritten;
-        let batches = slot.partition.batches_in_memory();
-        self.batches_in_memory = self.batches_in_memory - slot.batches_in_memory + batches;
-        slot.batches_in_memory = batches;
-    }
-
-    /// How full memory is, of buffers or of what is known of the batches in them.
-    pub(super) fn memory_percent(&self, io: &mut Io) -> usize {
-        let arena = io.arena();
-        let buffers = arena.used_bytes() / (arena.capacity_bytes() / 100).max(1);
-        let batches = self.batches_in_memory / (self.config.batches_in_memory_max / 100).max(1);
-        buffers.max(batches)
+        let batches = slot.partition.unresolved_batches();
+        self.unresolved_batches = self.unresolved_batches - slot.unresolved_batches + batches;
+        slot.unresolved_batches = batches;
     }
 }

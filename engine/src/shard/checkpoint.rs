@@ -382,10 +382,8 @@ impl Shard {
     fn is_checkpoint_due(&self) -> bool {
         let placed = self.counters.placed_bytes - self.checkpointing.placed_bytes_then;
         // Unfilled blocks are written by checkpoints alone, and hold memory until then.
-        let is_memory_wanted = self.is_eviction_dry()
-            && self.unwritten_bytes > 0
-            && self.checkpointing.is_idle()
-            && self.lists.aging_len() == 0;
+        let is_memory_wanted =
+            self.is_eviction_dry() && self.unwritten_bytes > 0 && self.lists.aging_len() == 0;
         is_memory_wanted
             || self.journal_percent() >= DUE_PERCENT
             || placed >= DUE_PLACED_BYTES

@@ -26,8 +26,8 @@ pub struct ShardConfig {
     pub partitions_max: usize,
     /// Partitions at most as far as memory goes. More than these, and a quarter, are not opened.
     pub partitions_in_memory_max: usize,
-    /// Batches in memory at most: beyond three quarters of them tails are given up.
-    pub batches_in_memory_max: usize,
+    /// Batches appended and not resolved at most: more wait.
+    pub unresolved_batches_max: usize,
     /// Producers remembered at most on this shard.
     pub producers_max: usize,
     /// Disk operations in flight at most on this shard.
@@ -95,7 +95,7 @@ impl Default for ShardConfig {
             open_files_max: 1024,
             partitions_max: 100_000,
             partitions_in_memory_max: 100_000,
-            batches_in_memory_max: 1 << 20,
+            unresolved_batches_max: 1 << 20,
             producers_max: 100_000,
             disk_depth_max: 64,
             retention_check_ms: 300_000,

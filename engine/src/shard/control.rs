@@ -82,7 +82,7 @@ impl Shard {
         self.preparation
             .forget_partition(io, &mut self.table, handle);
         self.unwritten_bytes -= slot.unwritten_bytes;
-        self.batches_in_memory -= slot.batches_in_memory;
+        self.unresolved_batches -= slot.unresolved_batches;
         slot.partition.take_released(&mut self.released);
         self.released.extend(slot.partition.files());
     }

@@ -22,8 +22,8 @@ pub(super) struct Slot {
     pub(super) unprepared_bytes: u64,
     /// Unwritten bytes that the shard has counted.
     pub(super) unwritten_bytes: u64,
-    /// Batches in memory that the shard has counted.
-    pub(super) batches_in_memory: usize,
+    /// Unresolved batches that the shard has counted.
+    pub(super) unresolved_batches: usize,
     /// Its deletion waits to be durable: gone for callers, not for write-back.
     pub(super) is_deleted: bool,
     /// Its deletion is in a commit: a checkpoint that begins behind that one must not name it.
@@ -68,7 +68,7 @@ impl Partitions {
             owner,
             unprepared_bytes: 0,
             unwritten_bytes: 0,
-            batches_in_memory: 0,
+            unresolved_batches: 0,
             is_deleted: false,
             is_delete_closed: false,
             is_watched: false,

@@ -118,7 +118,7 @@ pub struct Shard {
     released: Vec<ReleasedFile>,
 
     unwritten_bytes: u64,
-    batches_in_memory: usize,
+    unresolved_batches: usize,
     /// Memory counts as short until then, since somebody found no block.
     block_wanted_until_ns: u64,
     /// Partitions looked at in a row that had nothing to give up.

@@ -424,7 +424,7 @@ impl Plan {
             spare: Default::default(),
             released: Vec::new(),
             unwritten_bytes: 0,
-            batches_in_memory: 0,
+            unresolved_batches: 0,
             evict_in_vain: 0,
             block_wanted_until_ns: 0,
             is_memory_short: false,

@@ -489,7 +489,7 @@ impl Shard {
         let arena = io.arena();
         let percent = (arena.capacity_bytes() / 100).max(1);
         let refused = arena.take_refused_bytes();
-        let used = self.memory_percent(io);
+        let used = arena.used_bytes() / percent;
         if refused > 0 {
             self.block_wanted_until_ns = self.now.ns.saturating_add(BLOCK_WANTED_NS);
         }

@@ -293,19 +293,19 @@ fn free_memory_in_pieces_is_joined_for_who_wants_a_block() {
 }
 
 #[test]
-fn small_batches_do_not_fill_memory_with_their_entries() {
+fn small_batches_do_not_fill_memory_while_they_wait_for_commits() {
     let mut config = small_config();
     config.checkpoint_interval_ms = 3_600_000;
-    config.batches_in_memory_max = 100;
+    config.unresolved_batches_max = 100;
     let mut machine = Machine::with_config(10, config, WorldConfig::default());
     machine.create(1, Durability::Disk);
     let mut most = 0;
     for seed in 0..1_000 {
         machine.append_when_possible(1, &batch(1, 100, seed));
         let slot = machine.shard().partitions.get(handle(1)).unwrap();
-        most = most.max(slot.partition.batches_in_memory());
+        most = most.max(slot.partition.unresolved_batches());
     }
-    assert!((50..=90).contains(&most), "{most}");
+    assert!((50..=100).contains(&most), "{most}");
     machine.settle();
     machine.check_promises(&[1]);
 }

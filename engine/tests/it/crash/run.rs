@@ -418,7 +418,7 @@ fn shard_config(index: usize) -> ShardConfig {
         open_files_max: 8,
         partitions_max: 16,
         partitions_in_memory_max: 16,
-        batches_in_memory_max: 128,
+        unresolved_batches_max: 128,
         producers_max: 64,
         disk_depth_max: 8,
         retention_check_ms: 20,
