@@ -54,21 +54,17 @@ pub(super) fn check(history: &History, violations: &mut Vec<Violation>) {
 }
 
 fn stories(history: &History) -> Vec<LogStory<'_>> {
-    let empty = |log: &'_ super::Log| (log.class, BTreeMap::new());
     let mut stories: Vec<LogStory<'_>> = history
         .logs
         .iter()
-        .map(|log| {
-            let (class, batches) = empty(log);
-            LogStory {
-                name: &log.name,
-                class,
-                batches,
-                polls: Vec::new(),
-                trims: Vec::new(),
-                claims: BTreeMap::new(),
-                violations: Vec::new(),
-            }
+        .map(|log| LogStory {
+            name: &log.name,
+            class: log.class,
+            batches: BTreeMap::new(),
+            polls: Vec::new(),
+            trims: Vec::new(),
+            claims: BTreeMap::new(),
+            violations: Vec::new(),
         })
         .collect();
     let mut ops: BTreeMap<u64, (LogId, u64)> = BTreeMap::new();

@@ -110,7 +110,7 @@ fn endure(binary: &Path, folder: &Path, setup: &Setup, length: Duration) -> Resu
     for group in groups {
         counts.push(group.finish()?);
     }
-    // What is compared is what a power cut would leave.
+    // What is compared is what a killed broker leaves on disk.
     broker.kill()?;
     broker.start_again(setup)?;
     let log = tasks.read(READ_LIMIT)?;
