@@ -21,7 +21,7 @@ use super::lists::{Lists, Partitions};
 use super::preparation::{Preparation, PreparationConfig};
 use super::replay::Replay;
 use super::ring_files::{call_file, copy_path, must, open, ring_path};
-use super::ring_reader::read_file;
+use super::ring_reader::{Unreadable, read_file};
 use super::{Life, Shard};
 use crate::ids::{FileId, JournalId};
 use crate::io::{Dir, FileHandle, FileOp, FileReply, Io};
@@ -54,6 +54,7 @@ struct FoundRing {
     files: Vec<FileHandle>,
     shape: RingShape,
     journal: JournalId,
+    unreadable: Unreadable,
 }
 
 impl Shard {
@@ -90,7 +91,11 @@ impl Shard {
         config: ShardConfig,
         setup: JournalSetup,
     ) -> Result<Self, OpenError> {
-        let copies = [Copy::A, Copy::B].map(|copy| read_copy(io, setup.id, copy));
+        let unreadable = match config.is_unreadable_lost {
+            true => Unreadable::Lost,
+            false => Unreadable::Refused,
+        };
+        let copies = [Copy::A, Copy::B].map(|copy| read_copy(io, setup.id, copy, unreadable));
         let [a, b] = copies;
         let copies = [a?, b?];
         let read = copies
@@ -102,7 +107,7 @@ impl Shard {
             problem: "holds a checkpoint that this program cannot read".to_owned(),
             remedy: "use the version that wrote it".to_owned(),
         })?;
-        let ring = open_ring(io, setup.id, newest.head.shape)?;
+        let ring = open_ring(io, setup.id, newest.head.shape, unreadable)?;
         let head = newest.head;
         let mut evidence = Evidence::new(
             setup.key,
@@ -460,7 +465,12 @@ fn judge_damage(
     }
 }
 
-fn read_copy(io: &mut Io, journal: JournalId, copy: Copy) -> Result<FoundCopy, OpenError> {
+fn read_copy(
+    io: &mut Io,
+    journal: JournalId,
+    copy: Copy,
+    unreadable: Unreadable,
+) -> Result<FoundCopy, OpenError> {
     let path = copy_path(journal, copy);
     let name = path.name.clone();
     let (file, bytes) = open(io, path)?;
@@ -475,7 +485,7 @@ fn read_copy(io: &mut Io, journal: JournalId, copy: Copy) -> Result<FoundCopy, O
         });
     }
     if bytes > 0 {
-        read_file(io, &name, (file, bytes), &mut content)?;
+        read_file(io, &name, (file, bytes), unreadable, &mut content)?;
     }
     Ok(FoundCopy {
         file,
@@ -525,7 +535,12 @@ fn newest_copy<'a>(
     Ok(newest)
 }
 
-fn open_ring(io: &mut Io, journal: JournalId, shape: RingShape) -> Result<FoundRing, OpenError> {
+fn open_ring(
+    io: &mut Io,
+    journal: JournalId,
+    shape: RingShape,
+    unreadable: Unreadable,
+) -> Result<FoundRing, OpenError> {
     let mut files = Vec::with_capacity(shape.files as usize);
     for index in 0..shape.files {
         let path = ring_path(journal, index);
@@ -545,6 +560,7 @@ fn open_ring(io: &mut Io, journal: JournalId, shape: RingShape) -> Result<FoundR
         files,
         shape,
         journal,
+        unreadable,
     })
 }
 
@@ -579,7 +595,7 @@ impl FoundRing {
     fn read(&self, io: &mut Io, file: u32, out: &mut Vec<u8>) -> Result<(), OpenError> {
         let name = ring_path(self.journal, file).name;
         let whole = (self.files[file as usize], self.shape.file_bytes);
-        read_file(io, &name, whole, out)
+        read_file(io, &name, whole, self.unreadable, out)
     }
 }
 

@@ -1,5 +1,6 @@
-//! Reads whole journal files at start, in large pieces side by side. A block that the device
-//! cannot read counts as damaged, not as a reason to give up.
+//! Reads whole journal files at start, in large pieces side by side. A block that the device does
+//! not give refuses the start: tried again it may come, and what it holds may be acknowledged.
+//! Only `millrace log accept-loss` takes such a block for lost.
 
 use super::commit::JournalOp;
 use super::error::OpenError;
@@ -10,14 +11,26 @@ use crate::limits::BLOCK_BYTES;
 const DEPTH: usize = 8;
 /// Tries of one block that is interrupted each time; then the start fails, and may be repeated.
 const READ_TRIES_MAX: u32 = 16;
+/// Tries of one block that the device cannot read.
+const FAILED_TRIES_MAX: u32 = 3;
 /// Bytes of one read.
 const READ_BYTES: u64 = 1 << 20;
+
+/// What becomes of a block that the device cannot read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// The start is refused.
+    Refused,
+    /// It counts as damaged: zeros.
+    Lost,
+}
 
 /// Reads `[0, bytes)` of `file` into `out`, which is overwritten.
 pub(super) fn read_file(
     io: &mut Io,
     name: &str,
     (file, bytes): (FileHandle, u64),
+    unreadable: Unreadable,
     out: &mut Vec<u8>,
 ) -> Result<(), OpenError> {
     out.clear();
@@ -64,7 +77,8 @@ pub(super) fn read_file(
                 Err(IoFailure::Stopped) => return Err(stopped(IoFailure::Stopped)),
                 Err(_) => {
                     drop(buf);
-                    read_blocks(io, name, file, position, &mut out[start..start + length])?;
+                    let piece = (file, position, unreadable);
+                    read_blocks(io, name, piece, &mut out[start..start + length])?;
                 }
             }
         }
@@ -88,36 +102,67 @@ fn read_op(io: &mut Io, file: FileHandle, position: u64, length: u64) -> Option<
 fn read_blocks(
     io: &mut Io,
     name: &str,
-    file: FileHandle,
-    from: u64,
+    (file, from, unreadable): (FileHandle, u64, Unreadable),
     out: &mut [u8],
 ) -> Result<(), OpenError> {
     for (index, block) in out.chunks_mut(BLOCK_BYTES as usize).enumerate() {
         let position = from + index as u64 * BLOCK_BYTES;
-        let mut tries = 0;
-        let (buf, result) = loop {
-            let Some(op) = read_op(io, file, position, block.len() as u64) else {
-                return Err(OpenError::no_memory(name));
-            };
-            tries += 1;
-            match io.call(op) {
-                // Interrupted says nothing about the block: it must not pass for damage.
-                Outcome::Read(_, Err(failure))
-                    if failure.is_interrupted() && tries < READ_TRIES_MAX => {}
-                Outcome::Read(buf, result) => break (buf, result),
-                other => unreachable!("a read was answered by {other:?}"),
-            }
-        };
-        match result {
-            Ok(()) => block.copy_from_slice(&buf[..block.len()]),
+        match read_block(io, name, (file, position), block)? {
+            Ok(()) => {}
             Err(failure) if failure == IoFailure::Stopped || failure.is_interrupted() => {
                 return Err(OpenError::Io {
                     object: name.to_owned(),
                     failure,
                 });
             }
-            Err(failure) => log::error!("{name}: the block at {position} is unreadable: {failure}"),
+            Err(failure) if unreadable == Unreadable::Lost => {
+                log::error!(
+                    "{name}: the block at {position} is unreadable and given up: {failure}"
+                );
+            }
+            Err(failure) => {
+                return Err(OpenError::Refused {
+                    object: name.to_owned(),
+                    problem: format!(
+                        "the block at {position} could not be read in {FAILED_TRIES_MAX} tries \
+                         ({failure}), and may hold acknowledged records"
+                    ),
+                    remedy: "check the disk (dmesg) and start again; if it stays unreadable, \
+                             'millrace log accept-loss' says what it holds and gives it up"
+                        .to_owned(),
+                });
+            }
         }
     }
     Ok(())
+}
+
+/// Reads one block, again if it fails.
+fn read_block(
+    io: &mut Io,
+    name: &str,
+    (file, position): (FileHandle, u64),
+    block: &mut [u8],
+) -> Result<Result<(), IoFailure>, OpenError> {
+    let mut tries = 0;
+    loop {
+        let Some(op) = read_op(io, file, position, block.len() as u64) else {
+            return Err(OpenError::no_memory(name));
+        };
+        tries += 1;
+        let (buf, result) = match io.call(op) {
+            Outcome::Read(buf, result) => (buf, result),
+            other => unreachable!("a read was answered by {other:?}"),
+        };
+        match result {
+            Ok(()) => {
+                block.copy_from_slice(&buf[..block.len()]);
+                return Ok(Ok(()));
+            }
+            // Interrupted says nothing about the block: it must not pass for damage.
+            Err(failure) if failure.is_interrupted() && tries < READ_TRIES_MAX => {}
+            Err(failure) if failure != IoFailure::Stopped && tries < FAILED_TRIES_MAX => {}
+            Err(failure) => return Ok(Err(failure)),
+        }
+    }
 }

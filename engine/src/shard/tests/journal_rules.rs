@@ -315,6 +315,60 @@ fn one_rotten_checkpoint_copy_is_survived_and_two_are_refused() {
     assert!(matches!(machine.open(), Err(OpenError::Refused { .. })));
 }
 
+/// Lets the next start fail to read one block of the ring, `tries` times.
+fn make_unreadable(machine: &Machine, (file, block): (u32, u64), tries: usize) {
+    // The first read is of the whole file, and then block by block.
+    let skips = [0, block as u32].into_iter().chain([0; 15]);
+    for skip in skips.take(1 + tries) {
+        machine.world.script(ScriptedFault {
+            target: FaultTarget::Read,
+            path: Some(ring_path(SETUP.id, file)),
+            skip,
+            fault: DiskFault::Error(libc::EIO),
+        });
+    }
+}
+
+#[test]
+fn a_journal_block_that_cannot_be_read_refuses_the_start_and_costs_nothing() {
+    let mut machine = Machine::with_config(7, calm_config(), WorldConfig::default());
+    let place = two_commits(&mut machine);
+    for seed in 3..9 {
+        machine.append_when_possible(1, &batch(1, 300, seed));
+        machine.settle();
+    }
+    machine.power_cut();
+    make_unreadable(&machine, place, 3);
+    let error = machine.open().unwrap_err().to_string();
+    let name = ring_path(SETUP.id, place.0).name;
+    let position = place.1 * BLOCK_BYTES;
+    for word in [&name, &format!("block at {position}"), "accept-loss"] {
+        assert!(error.contains(word), "{error} names {word}");
+    }
+    // Less often than it is tried: nobody notices.
+    make_unreadable(&machine, place, 2);
+    machine.open().unwrap();
+    assert!(machine.shard().fences(handle(1)).is_empty());
+    machine.check_promises(&[1]);
+}
+
+#[test]
+fn a_journal_block_that_cannot_be_read_is_fenced_once_it_counts_as_lost() {
+    let mut machine = Machine::with_config(7, calm_config(), WorldConfig::default());
+    let place = two_commits(&mut machine);
+    for seed in 3..9 {
+        machine.append_when_possible(1, &batch(1, 300, seed));
+        machine.settle();
+    }
+    machine.power_cut();
+    machine.config.is_unreadable_lost = true;
+    make_unreadable(&machine, place, 3);
+    machine.open().unwrap();
+    let fences = machine.shard().fences(handle(1)).to_vec();
+    assert_eq!(fences.len(), 1, "{fences:?}");
+    assert_eq!((fences[0].start_offset, fences[0].end_offset), (1, 2));
+}
+
 #[test]
 fn a_missing_journal_file_is_refused() {
     let mut machine = Machine::new(4);

@@ -148,7 +148,7 @@ impl Run {
         } else {
             weather
         };
-        begin.at_start().apply(&mut self.scene);
+        begin.apply(&mut self.scene);
         if self.limits.maybe_reshard(&mut self.scene.random) && self.coverage.work.lives > 1 {
             self.coverage.work.reshards += 1;
         }

@@ -11,8 +11,6 @@ const SPACE_BYTES: u64 = 1 << 40;
 pub(crate) struct Weather {
     /// Operations of the disk fail.
     is_disk_failing: bool,
-    /// But reads do not.
-    can_read: bool,
     /// It is slow now and then.
     is_disk_stalling: bool,
     /// So many bytes more, and it is full.
@@ -39,7 +37,6 @@ impl Weather {
         let room = 1 + random.below(12);
         Self {
             is_disk_failing: random.chance(1, 6),
-            can_read: false,
             is_disk_stalling: random.chance(1, 4),
             free_bytes: random.chance(1, 10).then_some(room << 19),
             is_network_failing: random.chance(1, 3),
@@ -57,14 +54,6 @@ impl Weather {
     /// Whether no operation of the disk fails but by a crash.
     pub(crate) const fn is_disk_good(&self) -> bool {
         !self.is_disk_failing && self.free_bytes.is_none()
-    }
-
-    /// The same for a start: what cannot be read then is damage, and is fenced for good.
-    pub(crate) const fn at_start(self) -> Self {
-        Self {
-            can_read: true,
-            ..self
-        }
     }
 
     /// Makes it so.
@@ -92,7 +81,7 @@ impl Weather {
             config.disk = DiskConfig {
                 space_bytes,
                 stall_per_million: if weather.is_disk_stalling { 20_000 } else { 0 },
-                read_error_per_million: if weather.can_read { 0 } else { rate_of(0) },
+                read_error_per_million: rate_of(0),
                 write_error_per_million: rate_of(1),
                 sync_error_per_million: rate_of(2),
                 short_write_per_million: rate_of(3),
