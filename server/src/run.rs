@@ -180,10 +180,12 @@ pub fn run(config: &ServeConfig) -> Result<(), RunError> {
 /// # Errors
 /// See [`RunError`].
 pub fn start(config: &ServeConfig) -> Result<Running, RunError> {
-    let (settings, warnings) = BrokerSettings::from_assignments(&config.settings)?;
+    let (mut settings, warnings) = BrokerSettings::from_assignments(&config.settings)?;
     for warning in warnings {
         log::warn!("{warning}");
     }
+    let connections_in_memory = MemoryPlan::of(config.memory_bytes).connections_max();
+    settings.connections_max = settings.connections_max.min(connections_in_memory);
     if let Some(line) = few_files(settings.connections_max, process_limits::raise().open_files) {
         log::warn!("{line}");
     }

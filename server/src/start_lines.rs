@@ -44,12 +44,14 @@ pub(crate) fn log_start(facts: &StartFacts<'_>) {
     for line in &facts.report.lines {
         log::info!("{line}");
     }
+    let plan = MemoryPlan::of(facts.memory_bytes);
     log::info!(
-        "memory: {} MiB, {} MiB of it buffers of each shard, room for {} partitions; data in {}, \
-         journals in {}",
+        "memory: {} MiB, {} MiB of it buffers of each shard, room for {} partitions and {} \
+         connections; data in {}, journals in {}",
         facts.memory_bytes / MIB,
         kernel.arena_bytes as u64 / MIB,
-        MemoryPlan::of(facts.memory_bytes).partitions_max(1),
+        plan.partitions_max(1),
+        plan.connections_max(),
         kernel.data_dir.display(),
         kernel.journal_dir.display()
     );

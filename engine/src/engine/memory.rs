@@ -12,6 +12,8 @@ const PARTITION_BYTES: u64 = 4096;
 const BATCH_BYTES: u64 = 144;
 /// Heap of one producer of a partition: 8 places of 32 bytes, and its place in a map.
 const PRODUCER_BYTES: u64 = 320;
+/// Heap of one connection: 3-5 KiB were measured (`bench idle`), of idle ones.
+const CONNECTION_BYTES: u64 = 4096;
 
 /// The parts of `memory_bytes`. Together they are not above it from 192 MiB on; below, the program
 /// itself takes more than what is left for it.
@@ -27,13 +29,16 @@ pub struct MemoryPlan {
     pub producers: u64,
     /// For the keys of a partition that is compacted.
     pub keys: u64,
+    /// For connections.
+    pub connections: u64,
     /// For whoever builds on the engine: groups, sessions.
     pub callers: u64,
 }
 
 impl MemoryPlan {
     /// Three quarters are buffers; of the rest, less the program, a third is for partitions, a
-    /// quarter for batches, a twelfth for producers, a sixth each for compaction and the caller.
+    /// sixth each for compaction, connections and the caller, a twelfth each for batches and
+    /// producers.
     #[must_use]
     pub const fn of(memory_bytes: u64) -> Self {
         let rest = memory_bytes / 4;
@@ -46,9 +51,10 @@ impl MemoryPlan {
         Self {
             buffers: memory_bytes - rest,
             partitions: heap / 3,
-            batches: heap / 4,
+            batches: heap / 12,
             producers: heap / 12,
             keys: heap / 6,
+            connections: heap / 6,
             callers: heap / 6,
         }
     }
@@ -65,11 +71,16 @@ impl MemoryPlan {
         count(self.batches, BATCH_BYTES, shards)
     }
 
-    /// Producers that one of `shards` shards remembers after a look at retention; each partition
-    /// keeps 1,000 in any case.
+    /// Producers that one of `shards` shards remembers.
     #[must_use]
     pub fn producers_max(&self, shards: usize) -> usize {
         count(self.producers, PRODUCER_BYTES, shards)
+    }
+
+    /// Connections of all shards together.
+    #[must_use]
+    pub fn connections_max(&self) -> usize {
+        count(self.connections, CONNECTION_BYTES, 1)
     }
 }
 
@@ -85,9 +96,10 @@ mod tests {
     fn the_parts_and_the_program_are_the_whole() {
         for memory_bytes in [192 << 20, 1 << 30, 1 << 40] {
             let plan = MemoryPlan::of(memory_bytes);
-            let heap = plan.partitions + plan.batches + plan.producers + plan.keys + plan.callers;
+            let heap = plan.partitions + plan.batches + plan.producers + plan.keys;
+            let heap = heap + plan.connections + plan.callers;
             let all = plan.buffers + heap + PROGRAM_BYTES;
-            assert!(all <= memory_bytes && all + 8 > memory_bytes, "{plan:?}");
+            assert!(all <= memory_bytes && all + 12 > memory_bytes, "{plan:?}");
         }
     }
 
@@ -96,6 +108,8 @@ mod tests {
         let plan = MemoryPlan::of(16 << 20);
         assert_eq!(plan.buffers, 12 << 20);
         assert_eq!(plan.partitions_max(1), 170);
+        assert_eq!(plan.connections_max(), 85);
         assert!(MemoryPlan::of(1 << 30).partitions_max(1) > 19_000);
+        assert!(MemoryPlan::of(1 << 30).connections_max() > 9_800);
     }
 }

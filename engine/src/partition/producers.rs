@@ -188,19 +188,32 @@ impl Producers {
         }
     }
 
-    /// Forgets producers silent since before `silent_since_ms`, and the longest silent ones until
-    /// `keep_max` remain.
-    pub(super) fn expire(&mut self, silent_since_ms: i64, keep_max: usize) -> usize {
-        if let Some(by_id) = &mut self.by_id {
-            by_id.retain(|_, producer| producer.last_ms >= silent_since_ms);
-        }
-        if self.len() > keep_max {
-            self.keep_newest(keep_max);
-        }
-        if self.len() == 0 {
+    /// Forgets producers silent since before `since_ms` and, of those that appended last at that
+    /// time, `more`, which goes down by them.
+    pub(super) fn forget_silent(&mut self, since_ms: i64, more: &mut usize) {
+        let Some(by_id) = &mut self.by_id else { return };
+        by_id.retain(|_, producer| {
+            let is_tied = producer.last_ms == since_ms && *more > 0;
+            *more -= usize::from(is_tied);
+            producer.last_ms >= since_ms && !is_tied
+        });
+        self.give_back();
+    }
+
+    /// When each producer appended last, in no order.
+    pub(super) fn last_ms(&self) -> impl Iterator<Item = i64> {
+        let all = self.by_id.iter().flat_map(|by_id| by_id.values());
+        all.map(|producer| producer.last_ms)
+    }
+
+    /// Gives back the places of a map that is mostly empty.
+    fn give_back(&mut self) {
+        let Some(by_id) = &mut self.by_id else { return };
+        if by_id.is_empty() {
             self.by_id = None;
+        } else if by_id.len() * 4 < by_id.capacity() {
+            by_id.shrink_to(by_id.len() * 2);
         }
-        self.len()
     }
 
     /// Forgets batches that end above `end_offset`: they are gone from the log.
@@ -408,9 +421,33 @@ mod tests {
     }
 
     #[test]
-    fn silent_producers_expire_and_the_number_is_bounded() {
+    fn silent_producers_are_forgotten_and_give_their_places_back() {
         let mut producers = Producers::default();
-        for id in 0..100 {
+        for id in 0..1000 {
+            let one = Sequenced {
+                producer_id: id,
+                epoch: 0,
+                base_sequence: 0,
+                record_count: 1,
+            };
+            producers.note(one, id, i64::MAX, id / 10);
+        }
+        producers.forget_silent(95, &mut 0);
+        assert_eq!(producers.len(), 50);
+        let mut more = 4;
+        producers.forget_silent(96, &mut more);
+        assert_eq!((producers.len(), more), (36, 0));
+        assert!(producers.by_id.as_ref().is_some_and(|m| m.capacity() < 200));
+        let mut more = 4;
+        producers.forget_silent(1000, &mut more);
+        assert_eq!((producers.len(), more), (0, 4));
+        assert!(producers.by_id.is_none());
+    }
+
+    #[test]
+    fn one_log_remembers_a_bounded_number() {
+        let mut producers = Producers::default();
+        for id in 0..PRODUCERS_MAX as i64 + 1 {
             let one = Sequenced {
                 producer_id: id,
                 epoch: 0,
@@ -419,9 +456,7 @@ mod tests {
             };
             producers.note(one, id, i64::MAX, id);
         }
-        assert_eq!(producers.expire(50, 100), 50);
-        assert_eq!(producers.expire(0, 10), 10);
-        assert!(producers.contains(99) && !producers.contains(89));
-        assert_eq!(producers.expire(1000, 10), 0);
+        assert_eq!(producers.len(), PRODUCERS_MAX - PRODUCERS_MAX / 16 + 1);
+        assert!(producers.contains(PRODUCERS_MAX as i64) && !producers.contains(0));
     }
 }

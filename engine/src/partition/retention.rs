@@ -164,11 +164,27 @@ impl Partition {
         (log_start > self.asked_log_start).then_some(log_start)
     }
 
-    /// Forgets producers that were silent for `producer.id.expiration.ms` and, beyond `keep_max`,
-    /// the longest silent ones. Returns how many remain.
-    pub fn expire_producers(&mut self, wall_ms: i64, keep_max: usize) -> usize {
+    /// Idempotent producers that are remembered.
+    #[must_use]
+    pub fn producer_count(&self) -> usize {
+        self.producers.len()
+    }
+
+    /// When each remembered producer appended last, wall milliseconds, in no order.
+    pub fn producers_last_ms(&self) -> impl Iterator<Item = i64> {
+        self.producers.last_ms()
+    }
+
+    /// Forgets producers that were silent for `producer.id.expiration.ms`.
+    pub fn expire_producers(&mut self, wall_ms: i64) {
         let silent_since = wall_ms.saturating_sub(self.spec.config.producer_expiration_ms);
-        self.producers.expire(silent_since, keep_max)
+        self.producers.forget_silent(silent_since, &mut 0);
+    }
+
+    /// Forgets producers that appended last before `since_ms` and, of those that did it then,
+    /// `more`, which goes down by them.
+    pub fn forget_producers(&mut self, since_ms: i64, more: &mut usize) {
+        self.producers.forget_silent(since_ms, more);
     }
 
     /// Whether the closed state has no more need of a segment.

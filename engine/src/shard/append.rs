@@ -5,6 +5,7 @@
 //! is room in the ballast or prepared space, the journal is not full, and memory remains for the
 //! write-back that frees memory.
 
+use super::lists::Slot;
 use super::preparation::Admission;
 use super::{Event, Life, Shard};
 use crate::ids::{PartitionHandle, Ticket};
@@ -88,6 +89,10 @@ impl Shard {
                 self.events.push(Event::Advanced(handle));
             }
             self.recount(number);
+            if header.producer_id >= 0 {
+                self.recount_producers(number);
+                self.bound_producers();
+            }
             self.lists.touch(&mut self.partitions, number);
         }
         Ok(appended)
@@ -151,5 +156,15 @@ impl Shard {
         let batches = slot.partition.unresolved_batches();
         self.unresolved_batches = self.unresolved_batches - slot.unresolved_batches + batches;
         slot.unresolved_batches = batches;
+    }
+
+    /// Takes a partition that was removed out of the shard's sums, and off the preparation.
+    pub(super) fn uncount(&mut self, io: &mut Io, slot: &Slot) {
+        self.preparation.account(slot.unprepared_bytes, 0);
+        self.preparation
+            .forget_partition(io, &mut self.table, slot.owner.handle);
+        self.unwritten_bytes -= slot.unwritten_bytes;
+        self.unresolved_batches -= slot.unresolved_batches;
+        self.producers -= slot.producers;
     }
 }

@@ -28,7 +28,7 @@ pub struct ShardConfig {
     pub partitions_in_memory_max: usize,
     /// Batches appended and not resolved at most: more wait.
     pub unresolved_batches_max: usize,
-    /// Producers remembered at most on this shard.
+    /// Producers remembered at most on this shard: of more, the longest silent are forgotten.
     pub producers_max: usize,
     /// Disk operations in flight at most on this shard.
     pub disk_depth_max: usize,

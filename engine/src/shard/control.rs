@@ -78,11 +78,7 @@ impl Shard {
             .extend(self.acks.appends.drain(..).map(Event::AppendFailed));
         self.events
             .extend(self.acks.controls.drain(..).map(Event::ControlFailed));
-        self.preparation.account(slot.unprepared_bytes, 0);
-        self.preparation
-            .forget_partition(io, &mut self.table, handle);
-        self.unwritten_bytes -= slot.unwritten_bytes;
-        self.unresolved_batches -= slot.unresolved_batches;
+        self.uncount(io, &slot);
         slot.partition.take_released(&mut self.released);
         self.released.extend(slot.partition.files());
     }
@@ -279,12 +275,11 @@ impl Shard {
             .partitions
             .slot_count()
             .min(start.saturating_add(RETENTION_PER_TURN));
-        let producers_each = self.config.producers_max / self.partitions.len().max(1);
         for number in start..end {
             if let Some(slot) = self.partitions.at_mut(number) {
-                slot.partition
-                    .expire_producers(self.now.wall_ms, producers_each.max(1000));
+                slot.partition.expire_producers(self.now.wall_ms);
             }
+            self.recount_producers(number);
             let wall_ms = self.now.wall_ms;
             self.retain(number, |partition| partition.apply_retention(wall_ms));
         }

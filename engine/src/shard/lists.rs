@@ -24,6 +24,8 @@ pub(super) struct Slot {
     pub(super) unwritten_bytes: u64,
     /// Unresolved batches that the shard has counted.
     pub(super) unresolved_batches: usize,
+    /// Producers that the shard has counted.
+    pub(super) producers: usize,
     /// Its deletion waits to be durable: gone for callers, not for write-back.
     pub(super) is_deleted: bool,
     /// Its deletion is in a commit: a checkpoint that begins behind that one must not name it.
@@ -69,6 +71,7 @@ impl Partitions {
             unprepared_bytes: 0,
             unwritten_bytes: 0,
             unresolved_batches: 0,
+            producers: 0,
             is_deleted: false,
             is_delete_closed: false,
             is_watched: false,

@@ -25,6 +25,7 @@ pub mod file_table;
 pub mod identity;
 mod lists;
 pub mod preparation;
+mod producers;
 mod query;
 mod recovery;
 mod replay;
@@ -119,6 +120,7 @@ pub struct Shard {
 
     unwritten_bytes: u64,
     unresolved_batches: usize,
+    producers: usize,
     /// Memory counts as short until then, since somebody found no block.
     block_wanted_until_ns: u64,
     /// Partitions looked at in a row that had nothing to give up.

@@ -270,8 +270,10 @@ impl Shard {
         }
         for number in 0..self.partitions.slot_count() {
             self.recount(number);
+            self.recount_producers(number);
             self.lists.touch(&mut self.partitions, number);
         }
+        self.bound_producers();
         self.begin_checkpoint(false);
         self.run_until(io, |shard| shard.checkpointing.is_idle())?;
         // Nobody asked for what happened so far; that the disk is full concerns everybody.
@@ -430,6 +432,7 @@ impl Plan {
             released: Vec::new(),
             unwritten_bytes: 0,
             unresolved_batches: 0,
+            producers: 0,
             evict_in_vain: 0,
             block_wanted_until_ns: 0,
             is_memory_short: false,

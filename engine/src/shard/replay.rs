@@ -114,7 +114,7 @@ impl Replay {
             if found.entry.kind == Kind::Append {
                 self.append(shard, io, sequence, &found)?;
             } else {
-                self.control(shard, sequence, &found);
+                self.control(io, shard, sequence, &found);
             }
         }
         Ok(())
@@ -163,7 +163,10 @@ impl Replay {
                 return Ok(());
             };
             match slot.partition.replay_entry(io.arena(), &entry) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    shard.bound_producers_of(handle);
+                    return Ok(());
+                }
                 Err(ReplayError::NoMemory { .. }) if !was_tried => {
                     was_tried = true;
                     shard.make_room(io)?;
@@ -251,7 +254,7 @@ impl Replay {
         }
     }
 
-    fn control(&mut self, shard: &mut Shard, sequence: u64, found: &FoundEntry<'_>) {
+    fn control(&mut self, io: &mut Io, shard: &mut Shard, sequence: u64, found: &FoundEntry<'_>) {
         let handle = found.entry.handle;
         let Some(control) = Control::decode(found) else {
             self.refuse(handle, 0, "it has a control record that cannot be read");
@@ -265,6 +268,8 @@ impl Replay {
             }
             Control::Delete => {
                 if let Some(mut slot) = shard.partitions.remove(handle) {
+                    // A wait for memory counted it.
+                    shard.uncount(io, &slot);
                     slot.partition.take_released(&mut shard.released);
                     shard.released.extend(slot.partition.files());
                 }

@@ -355,7 +355,8 @@ pub static BROKER_KEYS: &[BrokerKey] = &[
         "max.connections",
         INT,
         "10000",
-        "Connections at most, over all shards.",
+        "Connections at most, over all shards; `--memory` may have room for fewer (the start says \
+         how many).",
     ),
     key(
         "max.connections.per.ip",
@@ -437,7 +438,8 @@ pub static BROKER_KEYS: &[BrokerKey] = &[
             max: 10_000_000,
         },
         "100000",
-        "Idempotent producers remembered at most on one shard.",
+        "Idempotent producers remembered at most on one shard; of more, the longest silent are \
+         forgotten. `--memory` may have room for fewer.",
     ),
     key(
         "min.insync.replicas",

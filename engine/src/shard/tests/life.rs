@@ -329,3 +329,47 @@ fn more_partitions_than_memory_is_enough_for_are_refused() {
     machine.config.partitions_in_memory_max = 2;
     machine.open().unwrap();
 }
+
+#[test]
+fn producers_are_bounded_over_all_partitions_also_by_a_replay() {
+    let mut config = small_config();
+    config.producers_max = 64;
+    let mut machine = Machine::with_config(12, config, WorldConfig::default());
+    for number in 1..=8 {
+        machine.create(number, Durability::Disk);
+    }
+    let mut most = 0;
+    for id in 0..1_000 {
+        machine.append_when_possible(1 + id % 8, &produced(id as i64));
+        most = most.max(remembered(&machine));
+        if id % 10 == 0 {
+            machine.turn();
+        }
+    }
+    assert!((60..=64).contains(&most), "{most}");
+    // The newest are the ones that stay.
+    let again = machine.append(8, &produced(999)).unwrap();
+    assert!(again.is_duplicate);
+    assert!(!machine.append(1, &produced(0)).unwrap().is_duplicate);
+    machine.settle();
+    machine.power_cut();
+    machine.open().unwrap();
+    assert!((60..=64).contains(&remembered(&machine)));
+    machine.check_promises(&[1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+/// The first batch of an idempotent producer.
+fn produced(id: i64) -> Vec<u8> {
+    let mut batch = batch(1, 100, 1);
+    batch[43..51].copy_from_slice(&id.to_be_bytes());
+    batch[51..57].fill(0);
+    let crc = crate::record_batch::crc(&batch);
+    batch[17..21].copy_from_slice(&crc.to_be_bytes());
+    batch
+}
+
+fn remembered(machine: &Machine) -> usize {
+    let partitions = &machine.shard.as_ref().unwrap().partitions;
+    let slots = (1..=8).filter_map(|number| partitions.get(handle(number)));
+    slots.map(|slot| slot.partition.producer_count()).sum()
+}
