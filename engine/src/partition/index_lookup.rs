@@ -1,7 +1,7 @@
 //! Questions that a segment's index answers: where an offset or a timestamp is. An index that is
 //! in its `.idx` file only (a sealed segment's, or the older part after a restart) is loaded first.
 
-use super::{IndexRead, Partition, ReadError, TimestampSearch};
+use super::{IndexRead, LargestTimestamp, Partition, ReadError, TimestampSearch};
 use crate::io::arena::ArenaSlice;
 use crate::limits::BLOCK_BYTES;
 use crate::segment::Segment;
@@ -81,19 +81,39 @@ impl Partition {
         }))
     }
 
-    /// Largest timestamp of the log and the base offset of the batch that holds it.
-    #[must_use]
-    pub fn max_timestamp(&self) -> Option<(i64, i64)> {
-        let closed = self
-            .segments
-            .iter()
-            .filter(|s| s.max_timestamp >= 0)
-            .map(|s| (s.max_timestamp, s.max_timestamp_offset));
+    /// Where the largest timestamp of the log is; `Err` when a sealed segment's index must be
+    /// loaded first.
+    ///
+    /// # Errors
+    /// The index to load.
+    pub fn largest_timestamp(&self) -> Result<LargestTimestamp, IndexRead> {
+        let is_alive = |s: &&Segment| s.closed_end_offset > self.log_start;
+        let mut alive = self.segments.iter().filter(is_alive).peekable();
+        let mut look_until = self.log_start;
+        let mut front = None;
+        let is_deleted = |s: &&Segment| s.max_timestamp_offset < self.log_start;
+        if let Some(first) = alive.next_if(is_deleted) {
+            if !is_loaded(first) {
+                return Err(index_read(first));
+            }
+            let delta = offset_delta(first, self.log_start);
+            let index = first.index.as_ref();
+            let behind = index.and_then(|index| index.largest_behind(delta));
+            look_until = behind.map_or(first.closed_end_offset, |(next, _)| {
+                first.base_offset + i64::from(next)
+            });
+            front = behind.map(|(_, (time, delta))| (time, first.base_offset + i64::from(delta)));
+        }
+        let closed = alive.map(|s| (s.max_timestamp, s.max_timestamp_offset));
         let pending = self.pending().map(|b| (b.max_timestamp, b.base_offset));
         // The first batch that has it.
-        closed
+        let rest = front
+            .into_iter()
+            .chain(closed)
             .chain(pending)
-            .min_by_key(|&(timestamp, offset)| (-timestamp, offset))
+            .filter(|&(timestamp, _)| timestamp >= 0)
+            .min_by_key(|&(timestamp, offset)| (-timestamp, offset));
+        Ok(LargestTimestamp { look_until, rest })
     }
 }
 

@@ -232,6 +232,16 @@ pub enum FoundBatches {
     PlanAgain,
 }
 
+/// Where the largest timestamp of a log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LargestTimestamp {
+    /// Records from the log start up to this offset have to be looked at one by one: they share
+    /// a granule with deleted ones. At or below the log start: none have to.
+    pub look_until: i64,
+    /// Largest timestamp of what follows, and an offset at or before the first batch that has it.
+    pub rest: Option<(i64, i64)>,
+}
+
 /// A position found by timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimestampSearch {
@@ -240,6 +250,4 @@ pub enum TimestampSearch {
     /// The first batch whose largest timestamp is at or above the wanted one begins at this offset
     /// or behind it, in the same granule: read from here and walk on until it is found.
     StartAt(i64),
-    /// The index that knows is being read from disk: search again at `Event::IndexLoaded`.
-    NotLoaded,
 }

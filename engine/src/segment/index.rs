@@ -112,6 +112,22 @@ impl SegmentIndex {
             .map(|entry| entry.offset_delta)
     }
 
+    /// Of the granules that begin behind `offset_delta`: the first one's delta, and the largest
+    /// timestamp with the delta of the first granule that has it.
+    pub(crate) fn largest_behind(&self, offset_delta: u32) -> Option<(u32, (i64, u32))> {
+        let is_behind =
+            |entry: &&GranuleEntry| entry.has_batch() && entry.offset_delta > offset_delta;
+        let mut behind = self.granules.iter().filter(is_behind);
+        let first = behind.next()?;
+        let mut largest = (first.max_timestamp, first.offset_delta);
+        for entry in behind {
+            if entry.max_timestamp > largest.0 {
+                largest = (entry.max_timestamp, entry.offset_delta);
+            }
+        }
+        Some((first.offset_delta, largest))
+    }
+
     /// Offset deltas of the batches that begin in granule `number`: first, and first of a later
     /// granule (`None` at the end). `None` when no batch begins in it.
     pub(crate) fn deltas_in(&self, number: u32) -> Option<(u32, Option<u32>)> {

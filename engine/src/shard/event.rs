@@ -20,7 +20,7 @@ pub enum Event {
     Advanced(PartitionHandle),
     /// The shard stopped acknowledging for ever: a durable write failed. Said once.
     FailStopped(String),
-    /// The index that `TimestampSearch::NotLoaded` asked for is there (or failed to load): search
+    /// The index that was not loaded (`IndexNotLoaded`) is there (or failed to load): search
     /// again.
     IndexLoaded(PartitionHandle),
     /// Disk full began (`true`) or ended (`false`).
@@ -36,7 +36,11 @@ pub enum Read {
     Pending,
 }
 
-pub use crate::partition::TimestampSearch;
+pub use crate::partition::{LargestTimestamp, TimestampSearch};
+
+/// The index that knows the answer is being read from disk: ask again at `Event::IndexLoaded`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexNotLoaded;
 
 /// Counts since open; all monotonic except the `_now` ones.
 #[derive(Clone, Copy, Debug, Default)]

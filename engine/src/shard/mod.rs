@@ -41,7 +41,7 @@ mod writes;
 pub use config::{CleanerConfig, JournalSetup, ShardConfig};
 pub use create::{ShardContent, create_journal, export_journal, remove_journal};
 pub use error::{ControlError, OpenError};
-pub use event::{Event, Read, ShardCounters, TimestampSearch};
+pub use event::{Event, IndexNotLoaded, LargestTimestamp, Read, ShardCounters, TimestampSearch};
 
 use crate::ids::{PartitionHandle, Ticket};
 use crate::io::Io;

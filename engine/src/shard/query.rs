@@ -5,7 +5,7 @@ use super::cold_reads::{ColdLogs, Env};
 use super::file_table::{FileEvent, FileTable, SegmentFile, Want};
 use super::lists::Partitions;
 use super::token::LogKind;
-use super::{Event, Life, Read, Shard, TimestampSearch};
+use super::{Event, IndexNotLoaded, LargestTimestamp, Life, Read, Shard, TimestampSearch};
 use crate::ids::{FileId, PartitionHandle, Ticket};
 use crate::io::arena::ArenaSlice;
 use crate::io::{FileHandle, Io, Op, Outcome};
@@ -106,6 +106,11 @@ impl Queries {
     /// Whether a tail block is on its way.
     pub(super) fn is_busy(&self) -> bool {
         self.tails.iter().any(Option::is_some)
+    }
+
+    fn load_index(&mut self, handle: PartitionHandle, read: IndexRead) -> IndexNotLoaded {
+        self.indexes.push((handle, read));
+        IndexNotLoaded
     }
 
     /// Reads a partition's partial last block.
@@ -241,26 +246,25 @@ impl Shard {
         Some(self.partitions.live(handle)?.partition.log_bytes())
     }
 
-    /// Where to look for the first record at or after `timestamp_ms`.
+    /// Where to look for the first record at or after `timestamp_ms`. `None`: no such partition.
     pub fn search_timestamp(
         &mut self,
         handle: PartitionHandle,
         timestamp_ms: i64,
-    ) -> Option<TimestampSearch> {
+    ) -> Option<Result<TimestampSearch, IndexNotLoaded>> {
         let slot = self.partitions.live(handle)?;
-        match slot.partition.search_timestamp(timestamp_ms) {
-            Ok(found) => Some(found),
-            Err(read) => {
-                self.queries.indexes.push((handle, read));
-                Some(TimestampSearch::NotLoaded)
-            }
-        }
+        let found = slot.partition.search_timestamp(timestamp_ms);
+        Some(found.map_err(|read| self.queries.load_index(handle, read)))
     }
 
-    /// Largest timestamp of the log and an offset at or before the batch that holds it.
-    #[must_use]
-    pub fn max_timestamp(&self, handle: PartitionHandle) -> Option<(i64, i64)> {
-        self.partitions.live(handle)?.partition.max_timestamp()
+    /// Where the largest timestamp of the log is. `None`: no such partition.
+    pub fn largest_timestamp(
+        &mut self,
+        handle: PartitionHandle,
+    ) -> Option<Result<LargestTimestamp, IndexNotLoaded>> {
+        let slot = self.partitions.live(handle)?;
+        let found = slot.partition.largest_timestamp();
+        Some(found.map_err(|read| self.queries.load_index(handle, read)))
     }
 
     /// KIP-320: the largest epoch not above `epoch` and the end offset of that epoch.

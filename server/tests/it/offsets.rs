@@ -168,6 +168,41 @@ fn times_are_looked_for_behind_what_was_deleted_only() {
 }
 
 #[test]
+fn the_largest_time_is_that_of_a_record_that_is_still_there() {
+    // Each batch has records of these times and the next two milliseconds.
+    let times = [900, 500, 100, 700, 700, 300, 600, 200];
+    for (codec, value_bytes) in [
+        (Compression::None, 10),
+        (Compression::None, 9_000),
+        (Compression::Zstd, 10),
+        (Compression::None, 40_000),
+    ] {
+        let mut broker = TestBroker::new(1);
+        broker.create("t", 1);
+        let start = now_ms() - 1_000_000;
+        let mut client = broker.client();
+        let value = "v".repeat(value_bytes);
+        for time in times {
+            let sent = batch(codec, start + time, &[&value, &value, &value]);
+            assert_eq!(client.produce(("t", 0), &sent).0, 0);
+        }
+        for deleted in 1..24 {
+            assert_eq!(delete(&mut client, deleted), (0, deleted));
+            let records = (0..24).map(|n| (times[n as usize / 3] + n % 3, -n));
+            let largest = records.filter(|&(_, n)| -n >= deleted).max().unwrap();
+            let found = offset_at(&mut client, 0, -3);
+            let context = format!("{codec:?}, {value_bytes} bytes, from {deleted} on");
+            assert_eq!(found, (0, start + largest.0, -largest.1), "{context}");
+            if deleted % 7 == 0 {
+                broker.restart();
+                client = broker.client();
+                assert_eq!(offset_at(&mut client, 0, -3), found, "again: {context}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_end_of_a_leader_epoch_is_told() {
     let broker = TestBroker::new(2);
     broker.create("t", 2);

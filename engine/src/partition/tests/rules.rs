@@ -294,7 +294,9 @@ fn a_timestamp_search_never_begins_behind_the_wanted_batch() {
         })
         .collect();
     let largest = batches.iter().max_by_key(|b| (b.1, -b.0)).unwrap();
-    assert_eq!(rig.partition.max_timestamp(), Some((largest.1, largest.0)));
+    let found = rig.partition.largest_timestamp().unwrap();
+    assert_eq!(found.rest, Some((largest.1, largest.0)));
+    assert_eq!(found.look_until, 0);
     for wanted in (0..1_000_000)
         .step_by(9_973)
         .chain([largest.1, largest.1 + 1])
