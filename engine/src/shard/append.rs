@@ -17,7 +17,7 @@ use crate::record_batch::Header;
 const JOURNAL_STOP_PERCENT: u64 = 90;
 /// Appends stop when this share of memory is used, and go on below the other.
 const MEMORY_STOP_PERCENT: usize = 90;
-const MEMORY_GO_PERCENT: usize = 80;
+pub(super) const MEMORY_GO_PERCENT: usize = 80;
 
 impl Shard {
     /// What address remainder modulo 4096 a slab should have to be appended next without a copy.

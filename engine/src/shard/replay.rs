@@ -7,6 +7,7 @@
 //! echo survived, else all of them, for nothing proves that they are whole.
 
 use super::Shard;
+use super::append::MEMORY_GO_PERCENT;
 use super::control::apply_registry;
 use super::error::OpenError;
 use super::lists::Slot;
@@ -22,6 +23,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Offsets that are given up when a lost commit may have held records of a partition and nothing
 /// says how many: more than a commit's window can hold of any sensible batches.
 const UNKNOWN_LOSS_RECORDS: i64 = 1 << 20;
+
+/// Memory is made free again after this part of it was filled, once it is short.
+const ROOM_DIVISOR: usize = 32;
 
 /// Sequences that were resolved and are lost.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ pub(super) struct Replay {
     deleted: BTreeSet<PartitionHandle>,
     /// Partitions that could not go on, and the end of what they are known to have held.
     refused: BTreeMap<PartitionHandle, i64>,
+    /// Bytes put into memory since it was made free.
+    kept_bytes: usize,
 }
 
 impl Replay {
@@ -52,6 +58,7 @@ impl Replay {
             last_seen: FxHashMap::default(),
             deleted: BTreeSet::new(),
             refused: BTreeMap::new(),
+            kept_bytes: 0,
         }
     }
 
@@ -110,12 +117,25 @@ impl Replay {
         {
             range.names = Some(content.echo().collect());
         }
+        self.leave_room(shard, io)?;
         for found in content.entries() {
             if found.entry.kind == Kind::Append {
+                self.kept_bytes += found.image.len() + found.inline.len();
                 self.append(shard, io, sequence, &found)?;
             } else {
                 self.control(io, shard, sequence, &found);
             }
+        }
+        Ok(())
+    }
+
+    /// Frees memory before it is full: writing back, which frees it, takes some.
+    fn leave_room(&mut self, shard: &mut Shard, io: &mut Io) -> Result<(), OpenError> {
+        let arena = io.arena();
+        let is_short = arena.used_bytes() >= arena.capacity_bytes() / 100 * MEMORY_GO_PERCENT;
+        if is_short && self.kept_bytes >= arena.capacity_bytes() / ROOM_DIVISOR {
+            self.kept_bytes = 0;
+            shard.make_room(io)?;
         }
         Ok(())
     }

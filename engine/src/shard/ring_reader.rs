@@ -13,8 +13,9 @@ const DEPTH: usize = 8;
 const READ_TRIES_MAX: u32 = 16;
 /// Tries of one block that the device cannot read.
 const FAILED_TRIES_MAX: u32 = 3;
-/// Bytes of one read.
+/// Bytes of one read, and what it may shrink to when memory is short.
 const READ_BYTES: u64 = 1 << 20;
+const READ_BYTES_MIN: u64 = 64 << 10;
 
 /// What becomes of a block that the device cannot read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,16 @@ pub(super) enum Unreadable {
     Refused,
     /// It counts as damaged: zeros.
     Lost,
+}
+
+/// Bytes of one read of a file of `bytes` bytes for which there is memory; `None` when there is
+/// not enough for any.
+fn read_bytes(io: &mut Io, bytes: u64) -> Option<u64> {
+    let sizes = std::iter::successors(Some(READ_BYTES), |size| Some(size / 2));
+    sizes
+        .take_while(|&size| size >= READ_BYTES_MIN)
+        .map(|size| size.min(bytes))
+        .find(|&size| io.arena().alloc(size as usize).is_some())
 }
 
 /// Reads `[0, bytes)` of `file` into `out`, which is overwritten.
@@ -35,7 +46,7 @@ pub(super) fn read_file(
 ) -> Result<(), OpenError> {
     out.clear();
     out.resize(bytes as usize, 0);
-    let step = READ_BYTES.min(bytes);
+    let step = read_bytes(io, bytes).ok_or_else(|| OpenError::no_memory(name))?;
     let mut next = 0;
     let mut in_flight = 0;
     let mut done = Vec::new();

@@ -373,3 +373,73 @@ fn remembered(machine: &Machine) -> usize {
     let slots = (1..=8).filter_map(|number| partitions.get(handle(number)));
     slots.map(|slot| slot.partition.producer_count()).sum()
 }
+
+#[test]
+fn a_partition_that_a_replay_deletes_is_in_no_sum_of_the_shard() {
+    let config = ShardConfig {
+        checkpoint_interval_ms: 1_000_000,
+        journal_bytes: 4 << 20,
+        ..small_config()
+    };
+    let mut machine = Machine::with_config(14, config, WorldConfig::default());
+    machine.create(1, Durability::Disk);
+    machine.create(2, Durability::Disk);
+    for round in 0..300 {
+        machine.append_when_possible(1, &batch(1, 5000, round));
+        machine.append_when_possible(2, &batch(1, 5000, round));
+        machine.turn();
+    }
+    machine.settle();
+    let ticket = machine.ticket();
+    let shard = machine.shard.as_mut().unwrap();
+    shard
+        .delete_partition(&mut machine.io, handle(1), ticket)
+        .unwrap();
+    assert!(machine.turn_until(1000, |machine| machine.controls.contains(&ticket)));
+    machine.power_cut();
+    // So little memory that the replay has to write back what it has so far.
+    let mut held = Vec::new();
+    let most = machine.io.arena().capacity_bytes() - (2560 << 10);
+    while machine.io.arena().used_bytes() < most {
+        held.push(machine.io.arena().alloc(64 << 10).expect("it is free"));
+    }
+    machine.open().unwrap();
+    let shard = machine.shard();
+    assert!(shard.counters().write_back_bytes > 0, "no wait for memory");
+    let slot = shard.partitions.get(handle(2)).unwrap();
+    assert_eq!(shard.unwritten_bytes, slot.partition.unwritten_bytes());
+    let unprepared = shard.preparation.unprepared_bytes();
+    assert_eq!(unprepared, slot.partition.unprepared_bytes());
+}
+
+#[test]
+fn a_start_writes_back_what_it_replays_when_memory_is_less_than_the_journal() {
+    let config = ShardConfig {
+        checkpoint_interval_ms: 1_000_000,
+        journal_bytes: 4 << 20,
+        ..small_config()
+    };
+    for free_kib in (2304..3072).step_by(64) {
+        let mut machine = Machine::with_config(15, config.clone(), WorldConfig::default());
+        machine.create(1, Durability::Disk);
+        machine.create(2, Durability::Disk);
+        for round in 0..330 {
+            machine.append_when_possible(1, &batch(1, 5000, round));
+            machine.append_when_possible(2, &batch(1, 5000, round));
+            machine.turn();
+        }
+        machine.settle();
+        machine.power_cut();
+        machine.context = format!("{free_kib} KiB free");
+        let mut held = Vec::new();
+        let most = machine.io.arena().capacity_bytes() - (free_kib << 10);
+        while machine.io.arena().used_bytes() < most {
+            held.push(machine.io.arena().alloc(64 << 10).expect("it is free"));
+        }
+        if let Err(refused) = machine.open() {
+            panic!("{free_kib} KiB free: {refused}");
+        }
+        drop(held);
+        machine.check_promises(&[1, 2]);
+    }
+}
