@@ -195,10 +195,37 @@ mod switch {
             PLANTED.set(self.before);
         }
     }
+
+    /// The bug of this thread, for a thread that works for it.
+    #[must_use]
+    pub fn current() -> Option<Bug> {
+        PLANTED.get()
+    }
+
+    /// Runs `work` with `bug`, if there is one.
+    pub fn during<R>(bug: Option<Bug>, work: impl FnOnce() -> R) -> R {
+        let _planted = bug.map(plant);
+        work()
+    }
 }
 
 #[cfg(any(test, feature = "planted-bugs"))]
-pub use switch::{Planted, is, plant};
+pub use switch::{Planted, current, during, is, plant};
+
+/// The bug of this thread: none, in a build without the switch.
+#[cfg(not(any(test, feature = "planted-bugs")))]
+#[must_use]
+pub const fn current() -> Option<Bug> {
+    None
+}
+
+/// Runs `work`.
+#[cfg(not(any(test, feature = "planted-bugs")))]
+#[inline(always)]
+pub fn during<R>(bug: Option<Bug>, work: impl FnOnce() -> R) -> R {
+    _ = bug;
+    work()
+}
 
 /// Whether this thread runs with that bug: never, in a build without the switch.
 #[cfg(not(any(test, feature = "planted-bugs")))]
@@ -211,7 +238,7 @@ pub const fn is(bug: Bug) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bug, is, plant};
+    use super::{Bug, current, during, is, plant};
 
     #[test]
     fn a_bug_lasts_as_long_as_its_guard_and_only_on_its_thread() {
@@ -222,6 +249,9 @@ mod tests {
             assert!(!is(Bug::NoIdleMark));
             let elsewhere = std::thread::spawn(|| is(Bug::TailImageOmitted)).join();
             assert!(!elsewhere.unwrap());
+            let bug = current();
+            let carried = move || during(bug, || is(Bug::TailImageOmitted));
+            assert!(std::thread::spawn(carried).join().unwrap());
         }
         assert!(!is(Bug::TailImageOmitted));
     }

@@ -22,6 +22,7 @@ pub use memory::MemoryPlan;
 use crate::ids::ShardId;
 use crate::io::group::{SetupError, ShardGroup, ShardSeat, start_shards};
 use crate::partition::{AppendError, ReadError};
+use crate::planted;
 use crate::record_batch::BatchError;
 use crate::shard::{ControlError, OpenError};
 use open::{DirectoryLock, Prepared, prepare};
@@ -89,9 +90,10 @@ impl Engine {
         } = prepare(config, Arc::new(reshard::by_remainder))?;
         let count = shards.len();
         let (sender, receiver) = sync_channel(count);
+        let bug = planted::current();
         let group = start_shards(&kernel, move |seat: ShardSeat<(), Command>| {
             let (config, journal) = shards[seat.io.shard().index()].clone();
-            run_service(seat, config, journal, &sender)
+            planted::during(bug, || run_service(seat, config, journal, &sender))
         })?;
         let handle = Handle::new(group.remote());
         let mut engine = Self {

@@ -8,6 +8,7 @@ mod codegen;
 mod configuration;
 mod interop;
 mod planted_bugs;
+mod power_cut;
 mod proof_runs;
 mod simulate;
 mod tidy;
@@ -38,6 +39,8 @@ enum Chore {
     Configuration(configuration::Args),
     /// Plants known bugs one by one and says which tests notice
     PlantedBugs(planted_bugs::Args),
+    /// Recovers the engine from disks as power cuts may leave them, on a real file system
+    PowerCut(power_cut::Args),
     /// Runs whole brokers with their clients on simulated machines
     Simulate(simulate::Args),
     /// Checks layout, layers, sizes, words and the map
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Chore::Codegen(args) => codegen::run(&workspace_root(), &args),
         Chore::Configuration(args) => configuration::run(&workspace_root(), &args),
         Chore::PlantedBugs(args) => planted_bugs::run(&workspace_root(), &args),
+        Chore::PowerCut(args) => power_cut::run(&workspace_root(), &args),
         Chore::Simulate(args) => simulate::run(&workspace_root(), &args),
         Chore::Tidy(args) => tidy::run(&args),
     };
