@@ -16,6 +16,9 @@ pub const COMMITS_IN_FLIGHT_MAX: u64 = 4;
 pub const SEGMENT_DATA_START: u64 = BLOCK_BYTES;
 /// Largest record batch. Also bounds what one append may ask of memory.
 pub const BATCH_BYTES_MAX: u32 = 64 << 20;
+/// Who found no memory or descriptor tries again after this time: both come back with what others
+/// send or write, and nobody would tell.
+pub const STARVED_RETRY_NS: u64 = 5_000_000;
 /// Batches remembered per producer for duplicate detection, as Kafka.
 pub const PRODUCER_BATCHES_REMEMBERED: usize = 5;
 

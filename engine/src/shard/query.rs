@@ -9,6 +9,7 @@ use super::{Event, IndexNotLoaded, LargestTimestamp, Life, Read, Shard, Timestam
 use crate::ids::{FileId, PartitionHandle, Ticket};
 use crate::io::arena::ArenaSlice;
 use crate::io::{FileHandle, Io, Op, Outcome};
+use crate::limits::STARVED_RETRY_NS;
 use crate::partition::{
     DiskRead, FoundBatches, IndexRead, ReadError, ReadPlan, ReadRequest, SpareVecs,
 };
@@ -29,6 +30,8 @@ struct TailRead {
 pub(super) struct Queries {
     tails: Vec<Option<TailRead>>,
     waiting: usize,
+    /// When those that wait are tried again.
+    retry_at_ns: u64,
     /// Indexes that a search by timestamp wants.
     indexes: Vec<(PartitionHandle, IndexRead)>,
 }
@@ -154,6 +157,7 @@ impl Queries {
             if !tail.is_waiting {
                 tail.is_waiting = true;
                 self.waiting += 1;
+                self.retry_at_ns = io.now_ns().saturating_add(STARVED_RETRY_NS);
             }
             return;
         };
@@ -172,11 +176,17 @@ impl Queries {
         io.submit(LogKind::TailRead.token(index as u64), op);
     }
 
+    /// When something must be tried again even if nothing happens.
+    pub(super) fn next_deadline_ns(&self) -> Option<u64> {
+        (self.waiting > 0).then_some(self.retry_at_ns)
+    }
+
     /// Tries again what found no memory.
     fn retry_tails(&mut self, io: &mut Io, table: &mut FileTable) {
         if self.waiting == 0 {
             return;
         }
+        self.retry_at_ns = io.now_ns().saturating_add(STARVED_RETRY_NS);
         for index in 0..self.tails.len() {
             let Some(tail) = self.tails[index].as_ref().filter(|tail| tail.is_waiting) else {
                 continue;

@@ -10,7 +10,7 @@ use super::{Life, Shard};
 use crate::io::Io;
 use crate::journal::control::Control;
 use crate::journal::ring::Use;
-use crate::limits::{COMMITS_IN_FLIGHT_MAX, WRITE_BYTES_MAX};
+use crate::limits::{COMMITS_IN_FLIGHT_MAX, STARVED_RETRY_NS, WRITE_BYTES_MAX};
 use crate::partition::{Closed, Durability, Now, PlacingRule, WriteBackNeed};
 
 /// Pending bytes from which placing pays even on an idle device.
@@ -27,8 +27,6 @@ const BLOCK_WANTED_NS: u64 = 100_000_000;
 const EVICT_BLOCKS_ABOVE_PERCENT: usize = 78;
 /// Partitions that one turn of eviction looks at.
 const EVICT_PER_TURN: u32 = 256;
-/// After this time a write that found no memory is planned again.
-const MEMORY_RETRY_NS: u64 = 5_000_000;
 /// Files that nobody uses are closed after once to twice this time, a few per turn.
 const FILES_IDLE_NS: u64 = 30_000_000_000;
 const FILES_CLOSED_PER_TURN: usize = 16;
@@ -107,6 +105,7 @@ impl Shard {
             self.idle_mark_ns,
             self.checkpoint_due_ns(),
             self.preparation.next_deadline_ns(),
+            self.queries.next_deadline_ns(),
             self.cleaning_deadline_ns(),
             retention,
         ]
@@ -443,7 +442,7 @@ impl Shard {
         };
         if slot.partition.take_memory_wanted() {
             if self.lists.starved_len() == 0 {
-                self.starved_due_ns = self.now.ns + MEMORY_RETRY_NS;
+                self.starved_due_ns = self.now.ns + STARVED_RETRY_NS;
             }
             self.lists.push_starved(&mut self.partitions, number);
         }

@@ -12,7 +12,7 @@ use super::{MEASURE_SLOT, Making, Origin, Preparation, PreparationEvent, SPACE_A
 use crate::ids::FileId;
 use crate::io::arena::{ArenaBuf, ArenaSlice};
 use crate::io::{Dir, FileHandle, FileOp, FileReply, Io, IoFailure, Op};
-use crate::limits::BLOCK_BYTES;
+use crate::limits::{BLOCK_BYTES, STARVED_RETRY_NS};
 use crate::planted::{Bug, is};
 use crate::segment::file_format::SegmentIdentity;
 
@@ -58,6 +58,7 @@ pub(super) struct DirSync {
 /// The sequence of one file.
 impl Preparation {
     pub(super) fn start_jobs(&mut self, io: &mut Io, table: &mut FileTable) {
+        self.retry_at_ns = None;
         if self.queue.is_empty() {
             return;
         }
@@ -76,6 +77,7 @@ impl Preparation {
             };
             if !self.start_job(io, table, file) {
                 self.queue.push_front(file);
+                self.retry_at_ns = Some(io.now_ns().saturating_add(STARVED_RETRY_NS));
                 return;
             }
         }

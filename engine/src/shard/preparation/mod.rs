@@ -146,6 +146,8 @@ pub struct Preparation {
     is_tight: bool,
     unprepared_bytes: u64,
     measured_at_ns: Option<u64>,
+    /// When files that found no memory or descriptor are begun.
+    retry_at_ns: Option<u64>,
     is_measuring: bool,
     /// Free bytes of the disk when they were last measured.
     free_bytes: u64,
@@ -175,6 +177,7 @@ impl Preparation {
             is_tight: false,
             unprepared_bytes: 0,
             measured_at_ns: None,
+            retry_at_ns: None,
             is_measuring: false,
             free_bytes: 0,
             events: VecDeque::new(),
@@ -464,8 +467,9 @@ impl Preparation {
 
     /// When `end_turn` must run next even if nothing happens.
     #[must_use]
-    pub const fn next_deadline_ns(&self) -> Option<u64> {
-        self.ballast.deadline_ns()
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        let deadlines = [self.ballast.deadline_ns(), self.retry_at_ns];
+        deadlines.into_iter().flatten().min()
     }
 
     /// What happened since the last call, oldest first.

@@ -558,3 +558,22 @@ fn a_file_that_is_being_made_is_removed_once_its_sequence_has_ended() {
         assert_eq!(f.table.open_files(), 0);
     }
 }
+
+#[test]
+fn a_file_that_found_no_memory_is_begun_although_nothing_else_happens() {
+    let mut disk = on_disk(64 * MIB);
+    disk.settle();
+    let mut held = Vec::new();
+    while let Some(buf) = disk.io.arena().alloc(4096) {
+        held.push(buf);
+    }
+    let segment = disk.preparation.next_file(owner(1), 4 * MIB);
+    disk.want(1, &segment, 0, MIB);
+    assert_eq!(disk.preparation.next_deadline_ns(), None);
+    disk.turn();
+    let retry_ns = disk.preparation.next_deadline_ns().unwrap();
+    assert!(retry_ns > disk.io.now_ns());
+    drop(held);
+    disk.settle();
+    assert_eq!(disk.prepared, [(segment.file, MIB)]);
+}

@@ -3,6 +3,7 @@
 use super::harness::{Machine, batch, handle, small_config, spec};
 use crate::io::arena::ArenaBuf;
 use crate::io::simulated::WorldConfig;
+use crate::limits::STARVED_RETRY_NS;
 use crate::partition::{AppendError, Durability, ReadBound};
 use crate::shard::{ControlError, ShardConfig};
 
@@ -442,4 +443,27 @@ fn a_start_writes_back_what_it_replays_when_memory_is_less_than_the_journal() {
         drop(held);
         machine.check_promises(&[1, 2]);
     }
+}
+
+#[test]
+fn a_last_block_that_found_no_memory_is_asked_for_again_although_nothing_else_happens() {
+    let mut config = small_config();
+    config.checkpoint_interval_ms = 3_600_000;
+    let mut machine = Machine::with_config(16, config, WorldConfig::default());
+    machine.create(1, Durability::Disk);
+    machine.append_when_possible(1, &batch(1, 500, 1));
+    machine.stop_cleanly();
+    machine.open().unwrap();
+    machine.append(1, &batch(1, 500, 2)).unwrap();
+    let mut held = Vec::new();
+    while let Some(buf) = machine.io.arena().alloc(4096) {
+        held.push(buf);
+    }
+    machine.turn_until(50, |machine| machine.world.operations_in_flight() == 0);
+    assert!(machine.shard().queries.is_busy());
+    let deadline_ns = machine.shard().next_deadline_ns().unwrap();
+    assert!(deadline_ns <= machine.io.now_ns() + STARVED_RETRY_NS);
+    drop(held);
+    machine.settle();
+    machine.check_promises(&[1]);
 }
