@@ -1,26 +1,61 @@
-//! Checksum of two pieces from the checksums of each, without looking at the bytes again.
+//! Checksum of two pieces from the checksums of each, and of one piece from those of the other and
+//! of both, without looking at the bytes again.
 //!
 //! A crc is a remainder of polynomials over GF(2): behind `n` more bytes it is multiplied by
-//! x^(8n). The powers x^(2^k) are computed at compile time, so a join costs one multiplication
-//! for each set bit of the length; the general one of the `crc32c` crate squares matrices.
+//! x^(8n), and divided to take them away. The powers are computed at compile time for each value
+//! of each byte of `n`, so a join costs one multiplication for each byte of it that is not 0; the
+//! general one of the `crc32c` crate squares matrices.
 
 /// The polynomial of CRC-32C, bits reflected.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 /// x^0 in the reflected order of bits.
 const ONE: u32 = 1 << 31;
 
-/// `x^(2^k)` modulo the polynomial, for each bit `k` of a length in bits below 2^35.
-const POWERS: [u32; 35] = powers();
+/// `[k][v]`: the factor of `v * 256^k` bytes.
+type Factors = [[u32; 256]; 4];
 
-const fn powers() -> [u32; 35] {
-    let mut powers = [0; 35];
-    powers[0] = ONE >> 1;
-    let mut k = 1;
-    while k < powers.len() {
-        powers[k] = multiply(powers[k - 1], powers[k - 1]);
+static FACTORS: Factors = factors(power(ONE >> 1, 3));
+/// The same for bytes that are taken away.
+static INVERSE_FACTORS: Factors = factors(power(inverse_of_x(), 3));
+
+/// `base^(2^squarings)`.
+const fn power(mut base: u32, squarings: usize) -> u32 {
+    let mut k = 0;
+    while k < squarings {
+        base = multiply(base, base);
         k += 1;
     }
-    powers
+    base
+}
+
+/// Of `one_byte`, the factor of one byte.
+const fn factors(mut one_byte: u32) -> Factors {
+    let mut factors = [[ONE; 256]; 4];
+    let mut k = 0;
+    while k < factors.len() {
+        let mut value = 1;
+        while value < 256 {
+            factors[k][value] = multiply(factors[k][value - 1], one_byte);
+            value += 1;
+        }
+        one_byte = power(one_byte, 8);
+        k += 1;
+    }
+    factors
+}
+
+/// x^(2^31 - 2): the powers of x repeat after 2^31 - 1 of them, as the polynomial is x + 1 times a
+/// primitive one of degree 31.
+const fn inverse_of_x() -> u32 {
+    let mut inverse = ONE;
+    let mut square = ONE >> 1;
+    let mut k = 1;
+    while k < 31 {
+        square = multiply(square, square);
+        inverse = multiply(inverse, square);
+        k += 1;
+    }
+    inverse
 }
 
 /// Product modulo the polynomial.
@@ -39,20 +74,27 @@ const fn multiply(a: u32, mut b: u32) -> u32 {
 /// The crc32c of `first` followed by `second`, which has `second_bytes` bytes (32 bits of them).
 #[must_use]
 pub(crate) fn join(first: u32, second: u32, second_bytes: u32) -> u32 {
-    let mut shifted = first;
-    let mut left = second_bytes;
-    while left != 0 {
-        // Bytes are eight bits: the power of bit k of their count is number k + 3.
-        let k = left.trailing_zeros() as usize + 3;
-        shifted = multiply(POWERS[k], shifted);
-        left &= left - 1;
+    times(&FACTORS, first, second_bytes) ^ second
+}
+
+/// The crc32c of `first`, from that of `first` followed by `second`.
+#[must_use]
+pub(crate) fn first_of(both: u32, second: u32, second_bytes: u32) -> u32 {
+    times(&INVERSE_FACTORS, both ^ second, second_bytes)
+}
+
+fn times(factors: &Factors, mut crc: u32, bytes: u32) -> u32 {
+    for (factors, value) in factors.iter().zip(bytes.to_le_bytes()) {
+        if value != 0 {
+            crc = multiply(factors[usize::from(value)], crc);
+        }
     }
-    shifted ^ second
+    crc
 }
 
 #[cfg(test)]
 mod tests {
-    use super::join;
+    use super::{first_of, join};
 
     #[test]
     fn a_join_is_the_checksum_of_both_pieces_together() {
@@ -68,6 +110,8 @@ mod tests {
                     second.len() as u32,
                 );
                 assert_eq!(joined, crc32c::crc32c(&bytes[..end]), "{cut} of {end}");
+                let first = first_of(joined, crc32c::crc32c(second), second.len() as u32);
+                assert_eq!(first, crc32c::crc32c(&bytes[..cut]), "{cut} of {end}");
             }
         }
     }

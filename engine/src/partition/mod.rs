@@ -17,6 +17,7 @@ mod entries;
 mod index_lookup;
 mod leader_epochs;
 mod log_offsets;
+mod piece_sums;
 mod placing;
 mod plans;
 mod producers;

@@ -12,7 +12,6 @@ use super::{
 use crate::io::arena::Arena;
 use crate::limits::{BLOCK_BYTES, WRITE_BYTES_MAX};
 use crate::planted::{self, Bug};
-use crate::segment::granules::{granule_end, granule_start};
 
 /// Batches of a run at most: each needs a descriptor in the commit's table.
 const RUN_BATCHES_MAX: usize = 512;
@@ -122,23 +121,6 @@ impl Partition {
             block_start(end)
         };
         from..to.max(from)
-    }
-
-    /// One checksum per granule of `[from, to)`: seeded where the granule begins in the range.
-    fn sum_pieces(&self, from: u64, to: u64, segment: usize, crcs: &mut Vec<u32>) {
-        let segment = &self.segments[segment];
-        let owner = self.owner(segment);
-        let mut at = from;
-        while at < to {
-            let end = granule_end(at).min(to);
-            let seed = if at == granule_start(at) {
-                owner.seed(segment.in_file(at))
-            } else {
-                0
-            };
-            crcs.push(self.tail.crc(at, end.min(self.appended.position), seed));
-            at = end;
-        }
     }
 
     fn plan_run_write(&mut self, arena: &mut Arena, spare: &mut SpareVecs) -> Option<SegmentWrite> {
