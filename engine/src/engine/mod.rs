@@ -5,6 +5,7 @@
 //! [`open::prepare`] and runs [`Shard`](crate::shard::Shard) in its own loop, beside its sockets.
 //! A directory holds `root.A`, `root.B`, `lock`, `segments/`, and `journal/` (or elsewhere).
 
+pub mod accept_loss;
 pub mod config;
 mod handle;
 pub mod memory;

@@ -154,11 +154,15 @@ fn wanted_change(config: &EngineConfig, root: &Root) -> Option<usize> {
 }
 
 /// The core of each shard: all allowed ones in turn.
-fn pin(cores: &[usize], shards: usize) -> Vec<usize> {
+pub(super) fn pin(cores: &[usize], shards: usize) -> Vec<usize> {
     cores.iter().copied().cycle().take(shards).collect()
 }
 
-fn kernel_config(config: &EngineConfig, cores: Vec<usize>, arena_bytes: usize) -> KernelConfig {
+pub(super) fn kernel_config(
+    config: &EngineConfig,
+    cores: Vec<usize>,
+    arena_bytes: usize,
+) -> KernelConfig {
     KernelConfig {
         cores,
         arena_bytes,
@@ -247,6 +251,25 @@ fn open_directory(io: &mut Io, config: &EngineConfig) -> Result<Directory, Engin
     }
     root_file::check_set(io, &root.root.set_id)?;
     check_journals(io, &root.root)?;
+    Ok(Directory { root, report })
+}
+
+/// Locks and reads a directory that must be there, and finishes what an interrupted start left.
+pub(super) fn open_existing(io: &mut Io, config: &EngineConfig) -> Result<Directory, OpenError> {
+    lock(io, config)?;
+    let found = root_file::read(io)?.filter(|found| !found.root.journals.is_empty());
+    let Some(mut root) = found else {
+        return Err(OpenError::Refused {
+            object: format!("data directory {}", config.data_dir.display()),
+            problem: "holds no data of Millrace".to_owned(),
+            remedy: "give the --data-dir of a broker that is stopped".to_owned(),
+        });
+    };
+    root.repair(io)?;
+    remove_retired(io, &mut root)?;
+    root_file::check_set(io, &root.root.set_id)?;
+    check_journals(io, &root.root)?;
+    let report = Vec::new();
     Ok(Directory { root, report })
 }
 

@@ -250,18 +250,29 @@ impl FoundRoot {
     }
 }
 
-/// Marks the journal directory as one of the set.
-pub(super) fn write_set(io: &mut Io, set_id: &[u8; 16]) -> Result<(), OpenError> {
+fn set_file(set_id: &[u8; 16]) -> Vec<u8> {
     let mut content = [&SET_MAGIC[..], set_id].concat();
     let crc = crc32c::crc32c(&content);
     content.extend_from_slice(&crc.to_le_bytes());
+    content
+}
+
+/// Whether `content` marks a journal directory as one of the set.
+pub(crate) fn is_set_file(content: &[u8], set_id: &[u8; 16]) -> bool {
+    content == set_file(set_id)
+}
+
+/// Marks the journal directory as one of the set.
+pub(super) fn write_set(io: &mut Io, set_id: &[u8; 16]) -> Result<(), OpenError> {
+    let content = set_file(set_id);
     let path = FilePath::new(Dir::Journal, SET_NAME);
     call_file(io, FileOp::WriteAll { path, content })
         .map_err(|failure| failed(SET_NAME, failure))?;
     sync_dir(io, Dir::Journal)
 }
 
-/// Refuses a journal directory that is not of the set.
+/// Refuses a journal directory that is not of the set. A damaged file is written anew: checkpoints
+/// say themselves of which set they are.
 pub(super) fn check_set(io: &mut Io, set_id: &[u8; 16]) -> Result<(), OpenError> {
     let path = FilePath::new(Dir::Journal, SET_NAME);
     let bytes_max = BYTES_MAX;
@@ -278,14 +289,18 @@ pub(super) fn check_set(io: &mut Io, set_id: &[u8; 16]) -> Result<(), OpenError>
         }
         Err(failure) => return Err(failed(SET_NAME, failure)),
     };
-    let expected = [&SET_MAGIC[..], set_id].concat();
-    let crc = crc32c::crc32c(&expected).to_le_bytes();
-    let is_whole = content.split_last_chunk::<4>();
-    match is_whole {
-        Some((body, found)) if body == expected && *found == crc => Ok(()),
-        _ => Err(OpenError::Refused {
+    let whole = content
+        .split_last_chunk::<4>()
+        .filter(|(body, crc)| crc32c::crc32c(body).to_le_bytes() == **crc);
+    match whole {
+        Some((body, _)) if body == [&SET_MAGIC[..], set_id].concat() => Ok(()),
+        None => {
+            log::warn!("journal directory: its file 'set' is damaged and written anew");
+            write_set(io, set_id)
+        }
+        Some(_) => Err(OpenError::Refused {
             object: "journal directory".to_owned(),
-            problem: "belongs to another data directory, or its file 'set' is damaged".to_owned(),
+            problem: "belongs to another data directory".to_owned(),
             remedy: "give the --journal-dir that was used with this --data-dir before".to_owned(),
         }),
     }

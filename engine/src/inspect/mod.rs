@@ -1,195 +1,292 @@
-//! A data directory as an offline tool sees it: bytes in, findings out, no I/O.
+//! A data directory as an offline tool sees it: bytes in, findings out. Reads only.
 //!
-//! A broker trusts its checkpoint for what a segment holds. This reads a segment from its own
-//! bytes alone: whose it is, what its index file says, whether each granule still has the checksum
-//! that was written, and which batches lie in it.
+//! The way is that of a start: root file, then per journal its checkpoints and the commits that
+//! recovery would count, then every segment that they name, granule by granule. Each problem says
+//! which file and place it is in and, as far as anything tells, which records it costs.
+//! [`Source`] gives the bytes, so that the same check runs over folders and in tests.
 
-use crate::ids::{FileId, JournalId};
-use crate::journal::checkpoint::Copy;
-use crate::limits::{BLOCK_BYTES, GRANULE_BYTES};
-use crate::segment::file_format::{INDEX_BLOCK_ENTRIES, SegmentIdentity, decode_index_block};
-use crate::segment::granules::GranuleOwner;
-use crate::segment::index::SegmentIndex;
-use crate::shard::ring_files::{copy_path, ring_path};
+mod journals;
+mod segments;
 
-/// Name of a file of a journal's ring.
-#[must_use]
-pub fn ring_file_name(journal: JournalId, index: u32) -> String {
-    ring_path(journal, index).name
+use crate::engine::root_file::{COPIES, Root};
+use crate::ids::{FileId, PartitionHandle, TopicId};
+use crate::io::Dir;
+use crate::partition::{Fence, SegmentFacts};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Where the bytes come from.
+pub trait Source {
+    /// Names and sizes of the files of a folder.
+    ///
+    /// # Errors
+    /// Why it cannot be listed.
+    fn list(&self, dir: Dir) -> Result<Vec<(String, u64)>, String>;
+
+    /// Reads exactly `out` from `position` on.
+    ///
+    /// # Errors
+    /// Why not all of it can be read.
+    fn read(&self, dir: Dir, name: &str, position: u64, out: &mut [u8]) -> Result<(), String>;
 }
 
-/// Name of a checkpoint copy.
-#[must_use]
-pub fn checkpoint_name(journal: JournalId, copy: Copy) -> String {
-    copy_path(journal, copy).name
+/// Records that a problem costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Records {
+    /// The partition.
+    pub handle: PartitionHandle,
+    /// Its topic.
+    pub topic_id: TopicId,
+    /// Its index in the topic.
+    pub index: i32,
+    /// First offset.
+    pub start_offset: i64,
+    /// End offset, exclusive.
+    pub end_offset: i64,
 }
 
-/// A segment's identity and what of its index file counts.
-#[derive(Debug)]
-pub struct SegmentView {
-    identity: SegmentIdentity,
-    owner: GranuleOwner,
-    index: SegmentIndex,
-    /// First block of the index file that does not count, if there is one.
-    index_end: Option<u32>,
-}
-
-impl SegmentView {
-    /// Reads block 0 of a segment file and its whole index file. `None`: block 0 is no identity of
-    /// a segment with records, or names another file.
-    #[must_use]
-    pub fn read(file: FileId, block: &[u8], index_file: &[u8]) -> Option<Self> {
-        let identity = SegmentIdentity::decode(block).filter(|found| found.file == file)?;
-        let owner = GranuleOwner {
-            topic_id: identity.topic_id,
-            index: identity.index,
-            file,
-            generation: identity.generation,
-        };
-        let mut view = Self {
-            identity,
-            owner,
-            index: SegmentIndex::default(),
-            index_end: None,
-        };
-        for (number, block) in (0..).zip(index_file.chunks(BLOCK_BYTES as usize)) {
-            if decode_index_block(&owner, block, number, &mut view.index).is_none() {
-                view.index_end = Some(number);
-                break;
-            }
-        }
-        Some(view)
-    }
-
-    /// Whose it is.
-    #[must_use]
-    pub const fn identity(&self) -> &SegmentIdentity {
-        &self.identity
-    }
-
-    /// Granules whose checksum the index file knows.
-    #[must_use]
-    pub const fn granule_count(&self) -> usize {
-        self.index.granules.len()
-    }
-
-    /// First block of the index file that is damaged, of an older use of the file, or empty.
-    #[must_use]
-    pub const fn index_end(&self) -> Option<u32> {
-        self.index_end
-    }
-
-    /// Whether a later block of the index file counts, so that the first one that does not is
-    /// damage and not the end.
-    #[must_use]
-    pub fn has_index_hole(&self, index_file: &[u8]) -> bool {
-        let Some(first_bad) = self.index_end else {
-            return false;
-        };
-        let blocks = (0..).zip(index_file.chunks(BLOCK_BYTES as usize));
-        blocks.skip(first_bad as usize + 1).any(|(number, block)| {
-            let mut probe = SegmentIndex::default();
-            let empty = crate::segment::index::GranuleEntry::EMPTY;
-            probe
-                .granules
-                .resize(number as usize * INDEX_BLOCK_ENTRIES, empty);
-            decode_index_block(&self.owner, block, number, &mut probe).is_some()
-        })
-    }
-
-    /// Compares granule `number` with its checksum; `bytes` begin at its start and end with it, or
-    /// with the segment's records. `None`: right, or not known to the index file.
-    #[must_use]
-    pub fn granule_fault(&self, number: usize, bytes: &[u8]) -> Option<GranuleFault> {
-        let stored = self.index.granules.get(number)?.crc;
-        let position = number as u64 * GRANULE_BYTES;
-        let computed = crc32c::crc32c_append(self.owner.seed(position), bytes);
-        (stored != computed).then_some(GranuleFault {
-            position,
-            stored,
-            computed,
-        })
-    }
-}
-
-/// A granule that is not what was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("granule at position {position} has crc {stored:#010x}, computed {computed:#010x}")]
-pub struct GranuleFault {
-    /// Where it begins.
+/// Something that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file, below the data directory.
+    pub file: String,
+    /// Where in it.
     pub position: u64,
-    /// What the index file says.
-    pub stored: u32,
-    /// What its bytes give.
-    pub computed: u32,
+    /// What is wrong.
+    pub text: String,
+    /// What it costs, if that is known.
+    pub records: Option<Records>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ids::{PartitionHandle, TopicId};
-    use crate::segment::file_format::encode_index_block;
+impl fmt::Display for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let topic: String = self.topic_id.0.iter().map(|b| format!("{b:02x}")).collect();
+        write!(
+            f,
+            "handle {} (topic {topic}, partition {}), offsets {} to {}",
+            self.handle.0,
+            self.index,
+            self.start_offset,
+            self.end_offset - 1
+        )
+    }
+}
 
-    fn identity() -> SegmentIdentity {
-        SegmentIdentity {
-            topic_id: TopicId([7; 16]),
-            index: 3,
-            handle: PartitionHandle(5),
-            file: FileId(9),
-            generation: 2,
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} at position {}: {}",
+            self.file, self.position, self.text
+        )?;
+        match &self.records {
+            Some(records) => write!(f, "; {records}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// Journals and checkpoints. Without them nothing says what segments hold.
+    pub journals: bool,
+    /// Segments.
+    pub segments: bool,
+    /// Only segment files whose name begins with this.
+    pub segment_prefix: Option<&'a str>,
+}
+
+/// What was found.
+pub struct Report<'a> {
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+    /// Commits, granules, batches looked at.
+    pub commits: u64,
+    /// See `commits`.
+    pub granules: u64,
+    /// See `commits`.
+    pub batches: u64,
+    /// Registry entries of all journals: owner, key, value.
+    pub registry: Vec<(PartitionHandle, Vec<u8>, Vec<u8>)>,
+    /// Takes a line for everything that is looked at.
+    show: Option<&'a mut dyn FnMut(String)>,
+}
+
+impl fmt::Debug for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Report({:?})", self.problems)
+    }
+}
+
+/// A partition as checkpoint and commits have it.
+#[derive(Debug)]
+struct Known {
+    topic_id: TopicId,
+    index: i32,
+    log_start: i64,
+    /// The end of what is accounted for.
+    log_end: i64,
+    fences: Vec<Fence>,
+    segments: Vec<SegmentFacts>,
+    /// Batches behind the checkpoint.
+    batches: Vec<KnownBatch>,
+    /// Damage of records that the journal alone knows: file, position, what it is.
+    faults: Vec<(FileId, u64, String)>,
+    is_deleted: bool,
+}
+
+/// A batch that the journal knows of.
+#[derive(Clone, Copy, Debug)]
+struct KnownBatch {
+    file: FileId,
+    position: u64,
+    bytes: u64,
+    base_offset: i64,
+    end_offset: i64,
+}
+
+impl KnownBatch {
+    const fn end(&self) -> u64 {
+        self.position + self.bytes
+    }
+}
+
+type Partitions = BTreeMap<PartitionHandle, Known>;
+
+impl Known {
+    /// The part of these records that is wanted and was not given up. `None`: nothing.
+    fn wanted(&self, handle: PartitionHandle, mut start: i64, mut end: i64) -> Option<Records> {
+        start = start.max(self.log_start);
+        let holds = |fence: &&Fence, offset| {
+            fence.is_lost && fence.start_offset <= offset && offset < fence.end_offset
+        };
+        while let Some(fence) = self.fences.iter().find(|fence| holds(fence, start)) {
+            start = fence.end_offset;
+        }
+        while let Some(fence) = self.fences.iter().find(|fence| holds(fence, end - 1)) {
+            end = fence.start_offset;
+        }
+        (start < end && !self.is_deleted).then_some(Records {
+            handle,
+            topic_id: self.topic_id,
+            index: self.index,
+            start_offset: start,
+            end_offset: end,
+        })
+    }
+}
+
+impl Report<'_> {
+    fn show(&mut self, line: impl FnOnce() -> String) {
+        if let Some(show) = &mut self.show {
+            show(line());
         }
     }
 
-    /// An index file of `granules` granules whose bytes all are their number.
-    fn index_file(granules: u32) -> Vec<u8> {
-        let view = SegmentView::read(FileId(9), &identity().encode(), &[]).unwrap();
-        let mut index = SegmentIndex::default();
-        for number in 0..granules {
-            let seed = view.owner.seed(u64::from(number) * GRANULE_BYTES);
-            index.complete(number, crc32c::crc32c_append(seed, &granule(number)));
+    fn problem(&mut self, file: impl Into<String>, position: u64, text: impl fmt::Display) {
+        self.costs(file, position, text, None);
+    }
+
+    fn costs(
+        &mut self,
+        file: impl Into<String>,
+        position: u64,
+        text: impl fmt::Display,
+        records: Option<Records>,
+    ) {
+        self.problems.push(Problem {
+            file: file.into(),
+            position,
+            text: text.to_string(),
+            records,
+        });
+    }
+}
+
+/// Looks at a data directory; `show` takes a line for all that is there.
+///
+/// # Errors
+/// When there is no root file, or a folder cannot be listed.
+pub fn check<'a>(
+    source: &dyn Source,
+    scope: Scope<'_>,
+    show: Option<&'a mut dyn FnMut(String)>,
+) -> Result<Report<'a>, String> {
+    let mut report = Report {
+        problems: Vec::new(),
+        commits: 0,
+        granules: 0,
+        batches: 0,
+        registry: Vec::new(),
+        show,
+    };
+    let root = read_root(source, &mut report)?;
+    let mut partitions = Partitions::new();
+    if scope.journals {
+        for &journal in &root.journals {
+            let found = journals::check_journal(&mut report, source, &root, journal)?;
+            partitions.extend(found);
         }
-        let blocks = 0..granules.div_ceil(INDEX_BLOCK_ENTRIES as u32);
-        blocks
-            .flat_map(|number| encode_index_block(&view.owner, &index, number))
-            .collect()
     }
-
-    fn granule(number: u32) -> Vec<u8> {
-        vec![number as u8; GRANULE_BYTES as usize]
+    if scope.segments && scope.journals {
+        segments::check_named(&mut report, source, &partitions, scope.segment_prefix)?;
+    } else if scope.segments {
+        segments::show_all(&mut report, source, scope.segment_prefix)?;
     }
+    Ok(report)
+}
 
-    #[test]
-    fn right_granules_give_no_fault_and_changed_or_moved_ones_do() {
-        let view = SegmentView::read(FileId(9), &identity().encode(), &index_file(4)).unwrap();
-        assert_eq!((view.granule_count(), view.index_end()), (4, None));
-        for number in 0..4_u32 {
-            assert_eq!(view.granule_fault(number as usize, &granule(number)), None);
+/// The root file's newer copy that is whole.
+fn read_root(source: &dyn Source, report: &mut Report<'_>) -> Result<Root, String> {
+    let sizes = source.list(Dir::Root)?;
+    let mut newest: Option<(u64, Root)> = None;
+    for name in COPIES {
+        let Some((_, bytes)) = sizes.iter().find(|(found, _)| found == name) else {
+            report.problem(
+                name,
+                0,
+                "is missing; the next start makes it from the other copy",
+            );
+            continue;
+        };
+        let mut content = vec![0; usize::try_from(*bytes).unwrap_or(0)];
+        if let Err(error) = source.read(Dir::Root, name, 0, &mut content) {
+            report.problem(name, 0, error);
+            continue;
         }
-        let mut changed = granule(2);
-        changed[77] ^= 1;
-        let fault = view.granule_fault(2, &changed).unwrap();
-        assert_eq!(fault.position, 2 * GRANULE_BYTES);
-        assert!(view.granule_fault(1, &granule(2)).is_some());
-        assert_eq!(view.granule_fault(4, &granule(4)), None);
+        match Root::from_copy(&content) {
+            Ok((number, root)) => {
+                report.show(|| {
+                    let ids: Vec<u16> = root.journals.iter().map(|id| id.0).collect();
+                    let shards = ids.len();
+                    format!("{name}: number {number}, {shards} shards, journals {ids:?}")
+                });
+                if newest.as_ref().is_none_or(|(newest, _)| *newest < number) {
+                    newest = Some((number, root));
+                }
+            }
+            Err(fault) => report.problem(name, 0, fault),
+        }
     }
+    let Some((_, root)) = newest else {
+        let damage: String = report.problems.iter().map(|p| format!("; {p}")).collect();
+        return Err(format!("no copy of the root file counts{damage}"));
+    };
+    let is_set_whole = read_whole(source, Dir::Journal, "set")
+        .is_ok_and(|content| crate::engine::root_file::is_set_file(&content, &root.set_id));
+    if !is_set_whole {
+        report.problem("journal/set", 0, "is damaged or missing");
+    }
+    Ok(root)
+}
 
-    #[test]
-    fn a_damaged_index_block_is_told_from_the_end_by_what_follows() {
-        let whole = index_file(400);
-        let mut damaged = whole.clone();
-        damaged[BLOCK_BYTES as usize + 50] ^= 1;
-        let view = SegmentView::read(FileId(9), &identity().encode(), &damaged).unwrap();
-        assert_eq!(view.index_end(), Some(1));
-        assert!(view.has_index_hole(&damaged));
-        let ended = [&whole[..BLOCK_BYTES as usize], &[0; 4096]].concat();
-        let view = SegmentView::read(FileId(9), &identity().encode(), &ended).unwrap();
-        assert_eq!(view.granule_count(), INDEX_BLOCK_ENTRIES);
-        assert!(!view.has_index_hole(&ended));
-    }
-
-    #[test]
-    fn block_0_of_another_file_or_of_zeros_is_no_segment() {
-        assert!(SegmentView::read(FileId(8), &identity().encode(), &[]).is_none());
-        assert!(SegmentView::read(FileId(9), &[0; 4096], &[]).is_none());
-    }
+/// A whole file.
+fn read_whole(source: &dyn Source, dir: Dir, name: &str) -> Result<Vec<u8>, String> {
+    let sizes = source.list(dir)?;
+    let size = sizes.iter().find(|(found, _)| found == name);
+    let (_, bytes) = size.ok_or_else(|| "is missing".to_owned())?;
+    let mut content = vec![0; usize::try_from(*bytes).map_err(|error| error.to_string())?];
+    source.read(dir, name, 0, &mut content)?;
+    Ok(content)
 }

@@ -310,6 +310,12 @@ impl IoFailure {
         matches!(self, Self::Os(libc::EMFILE | libc::ENFILE))
     }
 
+    /// A read found less than there must be: no such file, or its end. No later try finds more.
+    #[must_use]
+    pub const fn is_missing_bytes(self) -> bool {
+        matches!(self, Self::Os(libc::ENOENT) | Self::Short { .. })
+    }
+
     /// There is no such file.
     #[must_use]
     pub const fn is_not_found(self) -> bool {

@@ -9,6 +9,7 @@ pub mod check;
 pub mod checkpoint;
 pub mod control;
 pub mod format;
+pub mod given_up;
 pub mod ring;
 pub mod scan;
 pub mod wire;

@@ -8,9 +8,10 @@
 
 use super::check::{Check, JournalKey};
 use super::format::{FoundHeader, read_header};
+use super::given_up::is_given_up;
 use super::ring::{Place, RingShape};
 use crate::ids::JournalId;
-use crate::limits::COMMITS_IN_FLIGHT_MAX;
+use crate::limits::{BLOCK_BYTES, COMMITS_IN_FLIGHT_MAX};
 
 /// Every header of one epoch that was found in a ring, by sequence.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Evidence {
     epoch: u64,
     start_sequence: u64,
     headers: Vec<FoundHeader>,
+    /// Blocks that were given up: anything may have been there.
+    given_up: Vec<Place>,
     highest_sequence: u64,
     highest_epoch: u64,
 }
@@ -42,6 +45,7 @@ impl Evidence {
             epoch,
             start_sequence,
             headers: Vec::new(),
+            given_up: Vec::new(),
             highest_sequence: start_sequence.saturating_sub(1),
             highest_epoch: epoch,
         }
@@ -49,6 +53,10 @@ impl Evidence {
 
     /// Looks at the block at `place`; `bytes` begins with it.
     pub fn look_at(&mut self, bytes: &[u8], place: Place) {
+        if is_given_up(bytes, &self.key, self.journal, self.epoch, place) {
+            self.given_up.push(place);
+            return;
+        }
         let Some(header) = read_header(bytes, &self.key, self.journal, &self.shape, place) else {
             return;
         };
@@ -109,6 +117,14 @@ impl Evidence {
         self.headers.get(index)
     }
 
+    /// Whether some block of these bytes of the ring was given up.
+    fn is_given_up(&self, from: Place, length: u64) -> bool {
+        let end = from.position + length;
+        self.given_up.iter().any(|place| {
+            place.file == from.file && place.position >= from.position && place.position < end
+        })
+    }
+
     /// Headers above `sequence`.
     fn count_above(&self, sequence: u64) -> usize {
         let index = self
@@ -141,11 +157,12 @@ pub enum Step {
         /// First sequence that is there again.
         to: u64,
     },
-    /// Sequences from `from` to the last resolved one are lost, nothing is behind them.
+    /// Sequences from `from` to the last resolved one are lost, nothing is behind them; or what lay
+    /// at the journal's end was given up.
     LostTail {
         /// First lost sequence.
         from: u64,
-        /// Last resolved sequence.
+        /// Last that is known of.
         last: u64,
     },
     /// The journal ends before this sequence.
@@ -232,6 +249,9 @@ impl<'a> Walk<'a> {
             self.accept(header);
             return self.step();
         }
+        if self.evidence.is_given_up(header.id.place, header.length) {
+            return self.lost_end(header.id.sequence);
+        }
         self.end(header.id.sequence)
     }
 
@@ -257,7 +277,23 @@ impl<'a> Walk<'a> {
             self.next_sequence = next.id.sequence;
             return Step::Commit(*next);
         }
+        if let Some((place, _)) = self.expected
+            && self.evidence.is_given_up(place, BLOCK_BYTES)
+        {
+            return self.lost_end(sequence);
+        }
         self.end(sequence)
+    }
+
+    /// Where the journal ends something was given up: what was there, and how much followed it,
+    /// nothing tells.
+    fn lost_end(&mut self, sequence: u64) -> Step {
+        self.expected = None;
+        self.next_sequence = sequence.max(self.evidence.highest_sequence) + 1;
+        Step::LostTail {
+            from: sequence,
+            last: sequence,
+        }
     }
 
     fn end(&self, sequence: u64) -> Step {
@@ -280,6 +316,7 @@ mod tests {
     use crate::journal::format::{
         COMMIT_HEADER_BYTES, CommitId, Entry, Kind, TableBuilder, seal_commit,
     };
+    use crate::journal::given_up::given_up_block;
     use crate::journal::ring::{Place, RingShape};
     use crate::planted::{Bug, plant};
 
@@ -430,6 +467,21 @@ mod tests {
             discarded: 0,
         };
         assert_eq!(walk.step(), end);
+    }
+
+    #[test]
+    fn a_block_given_up_at_the_journals_end_is_a_loss_and_no_cut() {
+        let mut ring = Ring::with_marks(&[9, 10, 11, 11]);
+        let place = ring.blocks[3].0;
+        ring.blocks[3].1 = given_up_block(&KEY, JournalId(0), EPOCH, place).to_vec();
+        let (counted, steps) = ring.walk();
+        assert_eq!(counted, [10, 11, 12]);
+        let lost = Step::LostTail { from: 13, last: 13 };
+        assert_eq!(steps[0], lost);
+        assert!(matches!(steps[1], Step::End { .. }));
+        // One of an epoch before is no more than what lay there.
+        ring.blocks[3].1 = given_up_block(&KEY, JournalId(0), EPOCH - 1, place).to_vec();
+        assert!(matches!(ring.walk().1[..], [Step::End { .. }]));
     }
 
     #[test]

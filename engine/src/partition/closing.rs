@@ -167,9 +167,11 @@ impl Partition {
         Some(control)
     }
 
-    /// The closed end moves behind the identity block of a new segment.
+    /// The closed end moves behind the identity block of a new segment. Offsets below its first one
+    /// are used, also those of batches that were abandoned.
     pub(super) fn begin_closed_segment(&mut self, number: usize) {
         let segment = &self.segments[number];
+        self.closed.offset = self.closed.offset.max(segment.base_offset);
         let identity = self.identity(segment).encode();
         self.sum = crc32c::crc32c_append(self.owner(segment).seed(0), &identity);
         self.closed.position = segment.data_start();
@@ -388,7 +390,7 @@ impl Partition {
     }
 
     /// The next entry needs the bytes before the closed end in its block, and they are on disk.
-    fn is_tail_block_missing(&self) -> bool {
+    pub(super) fn is_tail_block_missing(&self) -> bool {
         let end = self.closed.position;
         let first = block_start(end);
         self.image_due
@@ -401,13 +403,19 @@ impl Partition {
     /// it: read exactly this and give it to `tail_block_loaded`. `None` when not needed.
     #[must_use]
     pub fn tail_block_wanted(&self) -> Option<DiskRead> {
-        if !self.is_tail_block_missing() {
+        let is_fenced = self.fences.iter().any(|f| f.stops_appends && !f.is_lost);
+        if is_fenced || !self.is_tail_block_missing() {
             return None;
         }
+        let segment = &self.segments[self.segment_at(self.closed.position)?];
+        Some(self.tail_block(segment))
+    }
+
+    /// The partial block at the closed end, as it lies in its segment.
+    pub(super) fn tail_block(&self, segment: &crate::segment::Segment) -> DiskRead {
         let end = self.closed.position;
-        let segment = &self.segments[self.segment_at(end)?];
         let first = segment.in_file(block_start(end));
-        Some(DiskRead {
+        DiskRead {
             file: segment.file,
             generation: segment.generation,
             range: first..first + BLOCK_BYTES,
@@ -417,7 +425,7 @@ impl Partition {
             needed_end: segment.in_file(end),
             walk_from: segment.in_file(end),
             crcs: vec![self.tail_block_crc],
-        })
+        }
     }
 
     /// Takes the tail block. Until then `close_next` returns no entry.
@@ -437,18 +445,29 @@ impl Partition {
         let length = (end - block_start(end)) as usize;
         let whole = block.len() >= length;
         if !whole || crc32c::crc32c(&block[..length]) != self.tail_block_crc {
-            let offset = self.closed.offset;
-            self.fence(Fence {
-                start_offset: offset - 1,
-                end_offset: offset,
-                stops_appends: true,
-                is_lost: false,
-            });
-            return Err(ReadError::Corrupt { offset: offset - 1 });
+            return self.tail_block_missing(read);
         }
         self.tail
             .put_front(block_start(end), block.into_part(0..length));
         Ok(())
+    }
+
+    /// The file ends before the tail block, or is gone.
+    ///
+    /// # Errors
+    /// `Corrupt`, as for a block that fails its checksum.
+    pub fn tail_block_missing(&mut self, read: &DiskRead) -> Result<(), ReadError> {
+        if self.tail_block_wanted().as_ref() != Some(read) {
+            return Ok(());
+        }
+        let offset = self.closed.offset;
+        self.fence(Fence {
+            start_offset: offset - 1,
+            end_offset: offset,
+            stops_appends: true,
+            is_lost: false,
+        });
+        Err(ReadError::Corrupt { offset: offset - 1 })
     }
 
     pub(super) fn push_control(&mut self, control: Control, ticket: Ticket) {

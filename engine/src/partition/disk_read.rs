@@ -3,6 +3,7 @@
 //! INVARIANT: nothing is taken from bytes that were not checked. A batch that reaches behind the
 //! read is completed from memory, or a longer read is asked for.
 
+use super::index_lookup::offset_delta;
 use super::read::{Found, nothing_at};
 use super::{
     DiskRead, Fence, FoundBatches, Partition, ReadBatches, ReadError, ReadPlan, ReadRequest,
@@ -67,6 +68,8 @@ impl Partition {
                 );
                 self.fence_granule(read, at);
                 if is_needed {
+                    let reaching = self.batch_reaching(read, &view, at);
+                    self.fence_batch(reaching);
                     return Err(ReadError::Corrupt {
                         offset: read.offset,
                     });
@@ -104,6 +107,53 @@ impl Partition {
             stops_appends: false,
             is_lost: false,
         });
+    }
+
+    /// The wanted batch, if it begins in checked bytes before `damage` and reaches into it: what
+    /// no granule's own batches tell.
+    fn batch_reaching(&self, read: &DiskRead, view: &PartsView<'_>, damage: u64) -> Option<Header> {
+        let mut at = read.walk_from;
+        while at + HEADER_BYTES as u64 <= damage {
+            let header = self.header_across(read, view, at)??;
+            let end = at + u64::from(header.batch_bytes);
+            if header.end_offset() > read.offset {
+                return (end > damage).then_some(header);
+            }
+            at = end;
+        }
+        None
+    }
+
+    fn fence_batch(&mut self, batch: Option<Header>) {
+        if let Some(header) = batch {
+            self.fence(Fence {
+                start_offset: header.base_offset,
+                end_offset: header.end_offset(),
+                stops_appends: false,
+                is_lost: false,
+            });
+        }
+    }
+
+    /// Fences what begins at `offset`, which cannot be read, up to where the index knows of the
+    /// next batch, or to the segment's end. Returns where the fence ends; `None`: no segment holds
+    /// the offset.
+    pub fn fence_unreadable(&mut self, offset: i64) -> Option<i64> {
+        let segment = self.segments.iter().find(|s| s.end_offset > offset)?;
+        let delta = offset_delta(segment, offset);
+        let index = segment.index.as_ref().filter(|index| index.missing == 0);
+        let next = index.and_then(|index| index.next_behind(delta));
+        let end_offset = match next {
+            Some(next) => segment.base_offset + i64::from(next),
+            None => segment.end_offset,
+        };
+        self.fence(Fence {
+            start_offset: offset,
+            end_offset,
+            stops_appends: false,
+            is_lost: false,
+        });
+        Some(end_offset)
     }
 
     /// The batches `request` wants out of checked bytes (`parts` as for `check_granules`).

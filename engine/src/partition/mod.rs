@@ -14,6 +14,7 @@ mod cleaning;
 mod closing;
 mod disk_read;
 mod entries;
+mod facts;
 mod index_lookup;
 mod leader_epochs;
 mod log_offsets;
@@ -35,6 +36,7 @@ mod write_back;
 
 pub use cleaning::{Cleanable, CleaningGroup};
 pub use entries::*;
+pub use facts::SegmentFacts;
 pub use plans::*;
 pub use requests::*;
 pub use settings::*;

@@ -5,13 +5,16 @@ use super::producers::Sequenced;
 use super::state::decode_state;
 use super::tail::NoMemory;
 use super::{
-    BatchDescriptor, Control, End, Fence, NewSegment, Partition, ReplayEntry, ReplayError,
-    StateError, block_start,
+    BatchDescriptor, Control, DiskRead, End, Fence, NewSegment, Partition, ReplayEntry,
+    ReplayError, StateError, block_start,
 };
+use crate::ids::FileId;
 use crate::io::arena::Arena;
 use crate::limits::BLOCK_BYTES;
 use crate::planted::{self, Bug};
 use crate::record_batch::Header;
+use crate::segment::Segment;
+use crate::segment::file_format::SegmentIdentity;
 use std::ops::Range;
 
 impl Partition {
@@ -79,10 +82,22 @@ impl Partition {
         Ok(())
     }
 
+    /// What of the block at replay's end is on disk only, though the next entry is written over it:
+    /// an entry's image, when the one that brought it is lost. The bytes up to the end are right if
+    /// their crc32c is the read's.
+    #[must_use]
+    pub fn lost_image(&self) -> Option<DiskRead> {
+        let end = self.closed.position;
+        let first = block_start(end);
+        let segment = self.segments.back().filter(|segment| !segment.is_sealed)?;
+        let is_missing = first < end && end > segment.data_start() && !self.tail.covers(first, end);
+        is_missing.then(|| self.tail_block(segment))
+    }
+
     /// Where replay stands: the active segment's file, its generation, and the position in it at
     /// which the next entry must begin.
     #[must_use]
-    pub fn replay_end(&self) -> Option<(crate::ids::FileId, u32, u64)> {
+    pub fn replay_end(&self) -> Option<(FileId, u32, u64)> {
         let segment = self.segments.back().filter(|segment| !segment.is_sealed)?;
         let position = segment.in_file(self.closed.position);
         Some((segment.file, segment.generation, position))
@@ -246,7 +261,7 @@ impl Partition {
                 length,
                 ..
             } => {
-                let fits = |s: &&crate::segment::Segment| {
+                let fits = |s: &&Segment| {
                     (s.file, s.generation, s.end - s.start) == (file, generation, length)
                 };
                 if self.active().filter(fits).is_none() {
@@ -289,13 +304,33 @@ impl Partition {
             offset: end_offset,
             position: self.closed.position,
         });
-        self.is_changed = true;
-        self.fence(Fence {
+        self.fence_replayed(Fence {
             start_offset,
             end_offset,
             stops_appends: true,
             is_lost: false,
         });
+    }
+
+    /// Fences a range that a commit should have held. The checkpoint that ends recovery makes it
+    /// durable: a record of its own would keep the partition from coming to rest before that.
+    pub fn fence_replayed(&mut self, fence: Fence) {
+        self.is_changed = true;
+        self.add_fence(fence);
+    }
+
+    /// Files that are still to be written to and are not there, by their identities, with their
+    /// prepared sizes: zeros in their place take what is written, and what was in them fails its
+    /// checks.
+    pub fn missing_files<'a>(
+        &'a self,
+        is_there: impl Fn(FileId) -> bool + 'a,
+    ) -> impl Iterator<Item = (SegmentIdentity, u64)> + 'a {
+        let is_wanted = |s: &&Segment| !s.is_sealed || s.end > self.written_end;
+        let segments = self.segments.iter().filter(is_wanted);
+        segments
+            .filter(move |segment| segment.prepared > 0 && !is_there(segment.file))
+            .map(|segment| (self.identity(segment), segment.prepared))
     }
 
     fn replay_log_start(&mut self, offset: i64) {
@@ -308,7 +343,7 @@ impl Partition {
 
     fn replay_accepted_loss(&mut self, fence: &Fence) {
         for known in &mut self.fences {
-            if (known.start_offset, known.end_offset) == (fence.start_offset, fence.end_offset) {
+            if known.start_offset >= fence.start_offset && known.end_offset <= fence.end_offset {
                 known.is_lost = true;
                 known.stops_appends = false;
             }

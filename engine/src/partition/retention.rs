@@ -73,7 +73,17 @@ impl Partition {
         if fence.start_offset >= fence.end_offset || self.fences.iter().any(says_it) {
             return false;
         }
-        if self.fences.len() >= FENCES_MAX
+        let touches = |known: &&mut Fence| {
+            let is_same =
+                (known.stops_appends, known.is_lost) == (fence.stops_appends, fence.is_lost);
+            is_same
+                && known.start_offset <= fence.end_offset
+                && fence.start_offset <= known.end_offset
+        };
+        if let Some(known) = self.fences.iter_mut().find(touches) {
+            known.start_offset = known.start_offset.min(fence.start_offset);
+            known.end_offset = known.end_offset.max(fence.end_offset);
+        } else if self.fences.len() >= FENCES_MAX
             && let Some(last) = self.fences.last_mut()
         {
             last.start_offset = last.start_offset.min(fence.start_offset);
@@ -86,9 +96,16 @@ impl Partition {
     }
 
     /// Gives all fenced ranges up for lost: readers skip them and appends go on. Pending batches
-    /// behind a damaged tail block are gone too; the shard has failed them.
+    /// behind a damaged tail block are gone too; the shard has failed them. A segment whose end is
+    /// lost takes nothing more: its last block cannot be written again.
     pub fn accept_loss(&mut self, ticket: Ticket) {
-        if self.fences.iter().any(|f| f.stops_appends) && self.tail_block_wanted().is_some() {
+        let closed_end = self.closed.offset;
+        let is_end_lost =
+            |f: &Fence| !f.is_lost && f.start_offset < closed_end && f.end_offset >= closed_end;
+        if self.fences.iter().any(is_end_lost) && self.closed_count == self.batches.len() {
+            self.seal();
+        }
+        if self.fences.iter().any(|f| f.stops_appends) && self.is_tail_block_missing() {
             self.abandon_pending();
         }
         for fence in &mut self.fences {
@@ -104,9 +121,9 @@ impl Partition {
         self.push_control(Control::LogStart { offset }, ticket);
     }
 
-    /// Drops what was appended and not closed; its offsets stay used. The segment ends here, so
-    /// that nothing more shares a granule with the damage.
-    fn abandon_pending(&mut self) {
+    /// Drops what was appended and not closed, behind a damaged tail block; its offsets stay used.
+    /// The segment ends here, so that nothing more shares a granule with the damage.
+    pub fn abandon_pending(&mut self) {
         self.tail.cut(self.closed.position);
         self.batches.truncate(self.closed_count);
         self.exposed_count = self.exposed_count.min(self.closed_count);

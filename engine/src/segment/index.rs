@@ -28,13 +28,13 @@ impl GranuleEntry {
         max_timestamp: -1,
     };
 
-    const fn has_batch(&self) -> bool {
+    pub(crate) const fn has_batch(&self) -> bool {
         self.position != 0
     }
 }
 
 /// All granules of a segment, by number.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct SegmentIndex {
     pub(crate) granules: Vec<GranuleEntry>,
     /// Granules from the front whose checksum is final.
@@ -126,6 +126,14 @@ impl SegmentIndex {
             }
         }
         Some((first.offset_delta, largest))
+    }
+
+    /// The offset delta of the first of the granules' first batches that begins behind `delta`.
+    pub(crate) fn next_behind(&self, delta: u32) -> Option<u32> {
+        let deltas = self.granules.iter().filter(|entry| entry.has_batch());
+        deltas
+            .map(|entry| entry.offset_delta)
+            .find(|&next| next > delta)
     }
 
     /// Offset deltas of the batches that begin in granule `number`: first, and first of a later

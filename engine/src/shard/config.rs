@@ -42,9 +42,6 @@ pub struct ShardConfig {
     pub spare_file_bytes_min: u64,
     /// Compaction.
     pub cleaner: CleanerConfig,
-    /// Blocks of journal and checkpoint that the device cannot read count as damaged instead of
-    /// refusing the start: their records are fenced.
-    pub is_unreadable_lost: bool,
 }
 
 /// Settings of compaction.
@@ -106,7 +103,6 @@ impl Default for ShardConfig {
             prepared_bytes_max: 4 << 30,
             spare_file_bytes_min: 1 << 20,
             cleaner: CleanerConfig::default(),
-            is_unreadable_lost: false,
         }
     }
 }

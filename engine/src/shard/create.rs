@@ -130,10 +130,10 @@ pub fn export_journal(
 impl Shard {
     /// Lets what is under way end and closes every file: no completion of this shard reaches the
     /// one that uses `io` next.
-    fn rest(mut self, io: &mut Io) -> Result<(), OpenError> {
+    pub(super) fn rest(mut self, io: &mut Io) -> Result<(), OpenError> {
         self.life = Life::Stopped;
         let mut done = Vec::new();
-        while self.is_busy() {
+        while self.is_busy() || self.journal.in_flight > 0 || self.journal.is_syncing() {
             let waited = io.wait(&mut done);
             waited.map_err(|failure| OpenError::Io {
                 object: "the machine".to_owned(),

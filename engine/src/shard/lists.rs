@@ -34,6 +34,8 @@ pub(super) struct Slot {
     pub(super) is_watched: bool,
     /// A read of the tail block is under way.
     pub(super) is_tail_loading: bool,
+    /// Failed reads of that block.
+    pub(super) tail_failures: u32,
     /// The time at which it stands in the deadlines, 0 for none.
     pub(super) deadline_ns: u64,
     is_touched: bool,
@@ -76,6 +78,7 @@ impl Partitions {
             is_delete_closed: false,
             is_watched: false,
             is_tail_loading: false,
+            tail_failures: 0,
             deadline_ns: 0,
             is_touched: false,
             is_pending: false,

@@ -11,6 +11,7 @@
 //! ```
 
 mod append;
+mod broken_files;
 mod buffers;
 mod checkpoint;
 mod cleaning;
@@ -24,6 +25,7 @@ mod event;
 pub mod file_table;
 pub mod identity;
 mod lists;
+mod losses;
 pub mod preparation;
 mod producers;
 mod query;
@@ -38,10 +40,12 @@ pub mod token;
 mod turn;
 mod writes;
 
+pub use broken_files::{BrokenFile, broken_files, remake_file};
 pub use config::{CleanerConfig, JournalSetup, ShardConfig};
 pub use create::{ShardContent, create_journal, export_journal, remove_journal};
 pub use error::{ControlError, OpenError};
 pub use event::{Event, IndexNotLoaded, LargestTimestamp, Read, ShardCounters, TimestampSearch};
+pub use losses::{Loss, ShardLosses, accept_losses, find_losses};
 
 use crate::ids::{PartitionHandle, Ticket};
 use crate::io::Io;

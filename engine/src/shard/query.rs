@@ -8,7 +8,7 @@ use super::token::LogKind;
 use super::{Event, IndexNotLoaded, LargestTimestamp, Life, Read, Shard, TimestampSearch};
 use crate::ids::{FileId, PartitionHandle, Ticket};
 use crate::io::arena::ArenaSlice;
-use crate::io::{FileHandle, Io, Op, Outcome};
+use crate::io::{FileHandle, Io, IoFailure, Op, Outcome};
 use crate::limits::STARVED_RETRY_NS;
 use crate::partition::{
     DiskRead, FoundBatches, IndexRead, ReadError, ReadPlan, ReadRequest, SpareVecs,
@@ -38,6 +38,9 @@ pub(super) struct Queries {
 
 /// One read takes or holds at most this part of the shard's buffers.
 const READ_MEMORY_DIVISOR: usize = 16;
+
+/// Reads of a partition's last block until it counts as damaged.
+const TAIL_TRIES_MAX: u32 = 8;
 
 /// Tickets of index loads: not a caller's.
 const INDEX_TICKET: Ticket = Ticket::NONE;
@@ -370,6 +373,11 @@ impl Shard {
         }
         match result {
             Ok((file, _)) => self.queries.tail_opened(io, index as usize, file),
+            Err(failure) if failure.is_missing_bytes() => {
+                if let Some(tail) = self.queries.tails[index as usize].take() {
+                    self.tail_ended(&tail, None);
+                }
+            }
             Err(failure) => {
                 self.queries.tails[index as usize] = None;
                 self.fail_stop(format!("a partition's last block was not read: {failure}"));
@@ -392,6 +400,34 @@ impl Shard {
         };
         self.table
             .give_back(io, SegmentFile::records(tail.read.file));
+        match result {
+            Ok(()) => self.tail_ended(&tail, Some(buf.freeze())),
+            Err(failure) if failure.is_missing_bytes() => self.tail_ended(&tail, None),
+            Err(failure) => self.tail_failed(&tail, failure),
+        }
+    }
+
+    /// The device did not give a partition's last block: it is tried again, and then counts as
+    /// damaged for this partition, so that the others go on.
+    fn tail_failed(&mut self, tail: &TailRead, failure: IoFailure) {
+        let Some(slot) = self.partitions.same(tail.slot, tail.handle) else {
+            return;
+        };
+        slot.tail_failures += 1;
+        if slot.tail_failures < TAIL_TRIES_MAX {
+            slot.is_tail_loading = false;
+            self.lists.touch(&mut self.partitions, tail.slot);
+            return;
+        }
+        log::error!(
+            "partition {}: its last block was not read in {TAIL_TRIES_MAX} tries: {failure}",
+            tail.handle.0
+        );
+        self.tail_ended(tail, None);
+    }
+
+    /// A partition's last block came; `None`: it is not there.
+    fn tail_ended(&mut self, tail: &TailRead, block: Option<ArenaSlice>) {
         if self.life == Life::Failed {
             return;
         }
@@ -399,18 +435,23 @@ impl Shard {
             return;
         };
         slot.is_tail_loading = false;
-        match result {
-            Ok(()) => {
-                let loaded = slot.partition.tail_block_loaded(&tail.read, buf.freeze());
-                if let Err(error) = loaded {
-                    log::error!("partition {}: its last block: {error}", tail.handle.0);
-                }
-                self.lists.touch(&mut self.partitions, tail.slot);
-                self.want_write_back(tail.slot);
-            }
-            Err(failure) => {
-                self.fail_stop(format!("a partition's last block was not read: {failure}"));
+        slot.tail_failures = 0;
+        let loaded = match block {
+            Some(block) => slot.partition.tail_block_loaded(&tail.read, block),
+            None => slot.partition.tail_block_missing(&tail.read),
+        };
+        if let Err(error) = loaded {
+            log::error!("partition {}: its last block: {error}", tail.handle.0);
+            slot.partition.fail(&mut self.acks);
+            self.events
+                .extend(self.acks.appends.drain(..).map(Event::AppendFailed));
+            self.events
+                .extend(self.acks.controls.drain(..).map(Event::ControlFailed));
+            if let Some(slot) = self.partitions.same(tail.slot, tail.handle) {
+                slot.partition.abandon_pending();
             }
         }
+        self.lists.touch(&mut self.partitions, tail.slot);
+        self.want_write_back(tail.slot);
     }
 }

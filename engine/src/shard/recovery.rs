@@ -20,8 +20,8 @@ use super::file_table::{Content, FileTable, SegmentFile};
 use super::lists::{Lists, Partitions};
 use super::preparation::{Preparation, PreparationConfig};
 use super::replay::Replay;
-use super::ring_files::{call_file, copy_path, must, open, ring_path};
-use super::ring_reader::{Unreadable, read_file};
+use super::ring_files::{copy_path, make, must, open, ring_path};
+use super::ring_reader::{read_file, write_block};
 use super::{Life, Shard};
 use crate::ids::{FileId, JournalId};
 use crate::io::{Dir, FileHandle, FileOp, FileReply, Io};
@@ -30,11 +30,13 @@ use crate::journal::checkpoint::{
     read_checkpoint,
 };
 use crate::journal::format::{COMMIT_MAGIC, FoundHeader};
+use crate::journal::given_up::GIVEN_UP_MAGIC;
 use crate::journal::ring::{Place, RingFront, RingShape};
 use crate::journal::scan::{Evidence, Step, Walk};
 use crate::limits::BLOCK_BYTES;
 use crate::partition::Partition;
 use crate::planted::{Bug, is};
+use std::collections::BTreeSet;
 
 /// A segment file's id is its journal's id and, in the lower bits, a number.
 const FILE_NUMBER_BITS: u32 = 40;
@@ -54,7 +56,6 @@ struct FoundRing {
     files: Vec<FileHandle>,
     shape: RingShape,
     journal: JournalId,
-    unreadable: Unreadable,
 }
 
 impl Shard {
@@ -91,11 +92,7 @@ impl Shard {
         config: ShardConfig,
         setup: JournalSetup,
     ) -> Result<Self, OpenError> {
-        let unreadable = match config.is_unreadable_lost {
-            true => Unreadable::Lost,
-            false => Unreadable::Refused,
-        };
-        let copies = [Copy::A, Copy::B].map(|copy| read_copy(io, setup.id, copy, unreadable));
+        let copies = [Copy::A, Copy::B].map(|copy| read_copy(io, setup.id, copy));
         let [a, b] = copies;
         let copies = [a?, b?];
         let read = copies
@@ -107,7 +104,7 @@ impl Shard {
             problem: "holds a checkpoint that this program cannot read".to_owned(),
             remedy: "use the version that wrote it".to_owned(),
         })?;
-        let ring = open_ring(io, setup.id, newest.head.shape, unreadable)?;
+        let ring = open_ring(io, setup.id, newest.head.shape)?;
         let head = newest.head;
         let mut evidence = Evidence::new(
             setup.key,
@@ -139,6 +136,7 @@ impl Shard {
             bytes: copies[index].bytes.len() as u64,
             number: numbers[index],
         };
+        let listed = listed_segments(io)?;
         let plan = Plan {
             setup,
             front: RingFront::new(head.shape, fresh, fresh),
@@ -147,7 +145,7 @@ impl Shard {
             next_sequence: evidence.highest_sequence() + 1,
             copies: [copy_file(0), copy_file(1)],
             number: head.number,
-            next_file: head.next_file,
+            next_file: head.next_file.max(highest_number(&listed, setup.id) + 1),
         };
         let mut shard = plan.into_shard(io, config)?;
         let begun = shard.preparation.begin(io);
@@ -168,6 +166,7 @@ impl Shard {
         }
         shard.was_damaged = replay.was_damaged();
         replay.finish(&mut shard);
+        shard.make_missing_files(io, &listed)?;
         shard.finish_recovery(io, head.is_clean)?;
         Ok(shard)
     }
@@ -245,6 +244,37 @@ impl Shard {
                 }
             };
         }
+    }
+
+    /// A segment whose file is gone costs its own records and nothing else.
+    fn make_missing_files(
+        &self,
+        io: &mut Io,
+        listed: &BTreeSet<SegmentFile>,
+    ) -> Result<(), OpenError> {
+        for (handle, slot) in self
+            .partitions
+            .iter()
+            .map(|(_, slot)| (slot.owner.handle, slot))
+        {
+            let is_there = |file| listed.contains(&SegmentFile::records(file));
+            for (identity, bytes) in slot.partition.missing_files(is_there) {
+                let path = SegmentFile::records(identity.file).path();
+                log::error!(
+                    "partition {}: {} is missing and made anew",
+                    handle.0,
+                    path.name
+                );
+                let name = path.name.clone();
+                let file = make(io, path, bytes)?;
+                write_block(io, &name, (file, 0), &identity.encode())?;
+                must(io, &name, FileOp::SyncData { file })?;
+                io.close_file(file);
+                let dir = Dir::Segments;
+                must(io, "segments folder", FileOp::SyncDir { dir })?;
+            }
+        }
+        Ok(())
     }
 
     /// Raises epochs, writes everything back and makes the recovery checkpoint durable.
@@ -383,7 +413,6 @@ struct Plan {
 
 impl Plan {
     fn into_shard(self, io: &mut Io, config: ShardConfig) -> Result<Shard, OpenError> {
-        let next_file = self.next_file.max(highest_listed(io, self.setup.id)? + 1);
         let shape = self.front.shape();
         let arena = io.arena();
         let journal = Journal::new(
@@ -419,7 +448,7 @@ impl Plan {
             journal,
             checkpointing,
             table: FileTable::new(config.open_files_max.max(1)),
-            preparation: Preparation::new(preparation, next_file),
+            preparation: Preparation::new(preparation, self.next_file),
             cold: ColdReads::new(cold),
             writes: Default::default(),
             releases: Default::default(),
@@ -468,12 +497,7 @@ fn judge_damage(
     }
 }
 
-fn read_copy(
-    io: &mut Io,
-    journal: JournalId,
-    copy: Copy,
-    unreadable: Unreadable,
-) -> Result<FoundCopy, OpenError> {
+fn read_copy(io: &mut Io, journal: JournalId, copy: Copy) -> Result<FoundCopy, OpenError> {
     let path = copy_path(journal, copy);
     let name = path.name.clone();
     let (file, bytes) = open(io, path)?;
@@ -488,7 +512,7 @@ fn read_copy(
         });
     }
     if bytes > 0 {
-        read_file(io, &name, (file, bytes), unreadable, &mut content)?;
+        read_file(io, &name, (file, bytes), &mut content)?;
     }
     Ok(FoundCopy {
         file,
@@ -504,7 +528,7 @@ fn sync(io: &mut Io, name: &str, file: FileHandle) -> Result<(), OpenError> {
     must(io, name, FileOp::SyncData { file }).map(drop)
 }
 
-fn newest_copy<'a>(
+pub(super) fn newest_copy<'a>(
     setup: &JournalSetup,
     copies: &'a [Result<FoundCheckpoint<'a>, CheckpointFault>; 2],
 ) -> Result<&'a FoundCheckpoint<'a>, OpenError> {
@@ -538,12 +562,7 @@ fn newest_copy<'a>(
     Ok(newest)
 }
 
-fn open_ring(
-    io: &mut Io,
-    journal: JournalId,
-    shape: RingShape,
-    unreadable: Unreadable,
-) -> Result<FoundRing, OpenError> {
+fn open_ring(io: &mut Io, journal: JournalId, shape: RingShape) -> Result<FoundRing, OpenError> {
     let mut files = Vec::with_capacity(shape.files as usize);
     for index in 0..shape.files {
         let path = ring_path(journal, index);
@@ -563,7 +582,6 @@ fn open_ring(
         files,
         shape,
         journal,
-        unreadable,
     })
 }
 
@@ -582,7 +600,7 @@ fn collect_evidence(
         ring.read(io, file, &mut bytes)?;
         let before = evidence.len();
         for (index, block) in bytes.chunks_exact(BLOCK_BYTES as usize).enumerate() {
-            if block.starts_with(&COMMIT_MAGIC) {
+            if block.starts_with(&COMMIT_MAGIC) || block.starts_with(&GIVEN_UP_MAGIC) {
                 let position = index as u64 * BLOCK_BYTES;
                 evidence.look_at(block, Place { file, position });
             }
@@ -598,7 +616,7 @@ impl FoundRing {
     fn read(&self, io: &mut Io, file: u32, out: &mut Vec<u8>) -> Result<(), OpenError> {
         let name = ring_path(self.journal, file).name;
         let whole = (self.files[file as usize], self.shape.file_bytes);
-        read_file(io, &name, whole, self.unreadable, out)
+        read_file(io, &name, whole, out)
     }
 }
 
@@ -626,26 +644,26 @@ impl FileReader {
     }
 }
 
-/// Highest number of a segment file that this journal ever made.
-fn highest_listed(io: &mut Io, journal: JournalId) -> Result<u64, OpenError> {
+/// The files of segments that are there.
+fn listed_segments(io: &mut Io) -> Result<BTreeSet<SegmentFile>, OpenError> {
     let dir = Dir::Segments;
-    let reply = call_file(io, FileOp::List { dir });
-    let names = match reply {
-        Ok(FileReply::Listed(names)) => names,
-        Ok(_) => Vec::new(),
-        Err(failure) => {
-            return Err(OpenError::Io {
-                object: "segments folder".to_owned(),
-                failure,
-            });
-        }
+    let names = match must(io, "segments folder", FileOp::List { dir })? {
+        FileReply::Listed(names) => names,
+        _ => Vec::new(),
     };
-    let numbers = names
+    let parsed = names
         .iter()
-        .filter_map(|(name, _)| SegmentFile::parse(name))
+        .filter_map(|(name, _)| SegmentFile::parse(name));
+    Ok(parsed.collect())
+}
+
+/// Highest number of a segment file that this journal ever made.
+fn highest_number(listed: &BTreeSet<SegmentFile>, journal: JournalId) -> u64 {
+    let numbers = listed
+        .iter()
         .filter(|file| file.content == Content::Records)
         .filter_map(|file| number_in(journal, file.id));
-    Ok(numbers.max().unwrap_or(0))
+    numbers.max().unwrap_or(0)
 }
 
 /// The number of a segment file within the journal that made it, if that is `journal`.

@@ -10,12 +10,14 @@ use super::Shard;
 use super::append::MEMORY_GO_PERCENT;
 use super::control::apply_registry;
 use super::error::OpenError;
+use super::file_table::SegmentFile;
 use super::lists::Slot;
+use super::ring_files::call_file;
 use crate::ids::{JournalId, PartitionHandle};
-use crate::io::Io;
+use crate::io::{FileOp, FileReply, Io, IoFailure, Op, Outcome};
 use crate::journal::control::Control;
 use crate::journal::format::{CommitContent, FoundEntry, Kind};
-use crate::partition::{Fence, Partition, ReplayEntry, ReplayError};
+use crate::partition::{DiskRead, Fence, Partition, ReplayEntry, ReplayError};
 use crate::record_batch::stand_in;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -227,6 +229,14 @@ impl Replay {
         let Some(stand_in) = stand_in.filter(|_| is_same_file) else {
             return Ok(false);
         };
+        // The lost entry may have been the one that brought the block's older bytes.
+        let image = match slot.partition.lost_image() {
+            None => Vec::new(),
+            Some(read) => match read_image(io, &read)? {
+                Some(image) => image,
+                None => return Ok(false),
+            },
+        };
         let bridge = ReplayEntry {
             sequence: entry.sequence,
             base_offset,
@@ -239,7 +249,7 @@ impl Replay {
             placed: 0..0,
             placed_crcs: &[],
             descriptors: &[],
-            image: &[],
+            image: &image,
             inline: &stand_in,
             ceiling: None,
         };
@@ -251,26 +261,32 @@ impl Replay {
             };
             replayed = slot.partition.replay_entry(io.arena(), &bridge);
         }
-        let Some(slot) = shard.partitions.get_mut(handle) else {
-            return Ok(false);
-        };
-        match replayed {
-            Ok(()) => {
-                log::error!(
-                    "journal {}: partition {}: records {base_offset} to {} are lost",
-                    self.journal.0,
-                    handle.0,
-                    entry.base_offset - 1
-                );
-                slot.partition.fence(Fence {
-                    start_offset: base_offset,
-                    end_offset: entry.base_offset,
-                    stops_appends: false,
-                    is_lost: false,
-                });
-                Ok(true)
-            }
-            Err(_) => Ok(false),
+        if replayed.is_ok() {
+            self.fence_bridge(shard, handle, base_offset, entry.base_offset);
+        }
+        Ok(replayed.is_ok())
+    }
+
+    fn fence_bridge(
+        &self,
+        shard: &mut Shard,
+        handle: PartitionHandle,
+        start_offset: i64,
+        end_offset: i64,
+    ) {
+        log::error!(
+            "journal {}: partition {}: records {start_offset} to {} are lost",
+            self.journal.0,
+            handle.0,
+            end_offset - 1
+        );
+        if let Some(slot) = shard.partitions.get_mut(handle) {
+            slot.partition.fence_replayed(Fence {
+                start_offset,
+                end_offset,
+                stops_appends: false,
+                is_lost: false,
+            });
         }
     }
 
@@ -368,5 +384,47 @@ impl Replay {
             if is_known { "are" } else { "may be" },
         );
         slot.partition.replay_loss(end_offset);
+    }
+}
+
+/// The bytes of a partition's last block, if they are what was written.
+fn read_image(io: &mut Io, read: &DiskRead) -> Result<Option<Vec<u8>>, OpenError> {
+    let path = SegmentFile::records(read.file).path();
+    let name = path.name.clone();
+    let FileReply::Opened { file, .. } = (match call_file(io, FileOp::Open { path }) {
+        Err(failure) if failure.is_missing_bytes() => return Ok(None),
+        opened => opened.map_err(|failure| OpenError::Io {
+            object: name.clone(),
+            failure,
+        })?,
+    }) else {
+        return Ok(None);
+    };
+    let bytes = (read.range.end - read.range.start) as usize;
+    let buf = io.arena().alloc(bytes);
+    let mut buf = buf.ok_or_else(|| OpenError::no_memory(&name))?;
+    let surplus = buf.spare() - bytes;
+    buf.skip(surplus);
+    let op = Op::Read {
+        file,
+        position: read.range.start,
+        buf,
+    };
+    let outcome = io.call(op);
+    io.close_file(file);
+    let Outcome::Read(buf, result) = outcome else {
+        return Ok(None);
+    };
+    match result {
+        Err(IoFailure::Stopped) => Err(OpenError::Io {
+            object: name,
+            failure: IoFailure::Stopped,
+        }),
+        Err(_) => Ok(None),
+        Ok(()) => {
+            let image = &buf[..(read.data_end - read.range.start) as usize];
+            let is_right = read.crcs.first() == Some(&crc32c::crc32c(image));
+            Ok(is_right.then(|| image.to_vec()))
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Reads whole journal files at start, in large pieces side by side. A block that the device does
 //! not give refuses the start: tried again it may come, and what it holds may be acknowledged.
-//! Only `millrace log accept-loss` takes such a block for lost.
+//! Only `millrace log accept-loss` goes on without it.
 
 use super::commit::JournalOp;
 use super::error::OpenError;
@@ -17,13 +17,12 @@ const FAILED_TRIES_MAX: u32 = 3;
 const READ_BYTES: u64 = 1 << 20;
 const READ_BYTES_MIN: u64 = 64 << 10;
 
-/// What becomes of a block that the device cannot read.
+/// A block that the device cannot read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unreadable {
-    /// The start is refused.
-    Refused,
-    /// It counts as damaged: zeros.
-    Lost,
+pub(super) struct Unreadable {
+    /// Where it begins.
+    pub(super) position: u64,
+    failure: IoFailure,
 }
 
 /// Bytes of one read of a file of `bytes` bytes for which there is memory; `None` when there is
@@ -40,10 +39,33 @@ fn read_bytes(io: &mut Io, bytes: u64) -> Option<u64> {
 pub(super) fn read_file(
     io: &mut Io,
     name: &str,
-    (file, bytes): (FileHandle, u64),
-    unreadable: Unreadable,
+    whole: (FileHandle, u64),
     out: &mut Vec<u8>,
 ) -> Result<(), OpenError> {
+    let unreadable = read_what_can_be(io, name, whole, out)?;
+    match unreadable.first() {
+        None => Ok(()),
+        Some(Unreadable { position, failure }) => Err(OpenError::Refused {
+            object: name.to_owned(),
+            problem: format!(
+                "the block at {position} could not be read in {FAILED_TRIES_MAX} tries \
+                 ({failure}), and may hold acknowledged records"
+            ),
+            remedy: "check the disk (dmesg) and start again; if it stays unreadable, 'millrace \
+                     log accept-loss' says what it holds and gives it up"
+                .to_owned(),
+        }),
+    }
+}
+
+/// The same, with zeros for the blocks that cannot be read; says which these are.
+pub(super) fn read_what_can_be(
+    io: &mut Io,
+    name: &str,
+    (file, bytes): (FileHandle, u64),
+    out: &mut Vec<u8>,
+) -> Result<Vec<Unreadable>, OpenError> {
+    let mut unreadable = Vec::new();
     out.clear();
     out.resize(bytes as usize, 0);
     let step = read_bytes(io, bytes).ok_or_else(|| OpenError::no_memory(name))?;
@@ -88,13 +110,13 @@ pub(super) fn read_file(
                 Err(IoFailure::Stopped) => return Err(stopped(IoFailure::Stopped)),
                 Err(_) => {
                     drop(buf);
-                    let piece = (file, position, unreadable);
-                    read_blocks(io, name, piece, &mut out[start..start + length])?;
+                    let piece = &mut out[start..start + length];
+                    unreadable.extend(read_blocks(io, name, (file, position), piece)?);
                 }
             }
         }
     }
-    Ok(())
+    Ok(unreadable)
 }
 
 fn read_op(io: &mut Io, file: FileHandle, position: u64, length: u64) -> Option<Op> {
@@ -113,9 +135,10 @@ fn read_op(io: &mut Io, file: FileHandle, position: u64, length: u64) -> Option<
 fn read_blocks(
     io: &mut Io,
     name: &str,
-    (file, from, unreadable): (FileHandle, u64, Unreadable),
+    (file, from): (FileHandle, u64),
     out: &mut [u8],
-) -> Result<(), OpenError> {
+) -> Result<Vec<Unreadable>, OpenError> {
+    let mut unreadable = Vec::new();
     for (index, block) in out.chunks_mut(BLOCK_BYTES as usize).enumerate() {
         let position = from + index as u64 * BLOCK_BYTES;
         match read_block(io, name, (file, position), block)? {
@@ -126,26 +149,10 @@ fn read_blocks(
                     failure,
                 });
             }
-            Err(failure) if unreadable == Unreadable::Lost => {
-                log::error!(
-                    "{name}: the block at {position} is unreadable and given up: {failure}"
-                );
-            }
-            Err(failure) => {
-                return Err(OpenError::Refused {
-                    object: name.to_owned(),
-                    problem: format!(
-                        "the block at {position} could not be read in {FAILED_TRIES_MAX} tries \
-                         ({failure}), and may hold acknowledged records"
-                    ),
-                    remedy: "check the disk (dmesg) and start again; if it stays unreadable, \
-                             'millrace log accept-loss' says what it holds and gives it up"
-                        .to_owned(),
-                });
-            }
+            Err(failure) => unreadable.push(Unreadable { position, failure }),
         }
     }
-    Ok(())
+    Ok(unreadable)
 }
 
 /// Reads one block, again if it fails.
@@ -175,5 +182,31 @@ fn read_block(
             Err(failure) if failure != IoFailure::Stopped && tries < FAILED_TRIES_MAX => {}
             Err(failure) => return Ok(Err(failure)),
         }
+    }
+}
+
+/// Writes one block, not yet durably.
+pub(super) fn write_block(
+    io: &mut Io,
+    name: &str,
+    (file, position): (FileHandle, u64),
+    block: &[u8; BLOCK_BYTES as usize],
+) -> Result<(), OpenError> {
+    let buf = io.arena().alloc(block.len());
+    let mut buf = buf.ok_or_else(|| OpenError::no_memory(name))?;
+    buf.extend_from_slice(block);
+    let op = Op::Write {
+        file,
+        position,
+        parts: vec![buf.freeze()],
+        durable: false,
+    };
+    match io.call(op) {
+        Outcome::Write(_, Ok(())) => Ok(()),
+        Outcome::Write(_, Err(failure)) => Err(OpenError::Io {
+            object: name.to_owned(),
+            failure,
+        }),
+        other => unreachable!("a write was answered by {other:?}"),
     }
 }

@@ -10,6 +10,7 @@ mod interop;
 mod planted_bugs;
 mod power_cut;
 mod proof_runs;
+mod rot;
 mod simulate;
 mod tidy;
 
@@ -41,6 +42,8 @@ enum Chore {
     PlantedBugs(planted_bugs::Args),
     /// Recovers the engine from disks as power cuts may leave them, on a real file system
     PowerCut(power_cut::Args),
+    /// Damages the files of data directories and sees that it is detected and never served
+    Rot(rot::Args),
     /// Runs whole brokers with their clients on simulated machines
     Simulate(simulate::Args),
     /// Checks layout, layers, sizes, words and the map
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Chore::Configuration(args) => configuration::run(&workspace_root(), &args),
         Chore::PlantedBugs(args) => planted_bugs::run(&workspace_root(), &args),
         Chore::PowerCut(args) => power_cut::run(&workspace_root(), &args),
+        Chore::Rot(args) => rot::run(&workspace_root(), &args),
         Chore::Simulate(args) => simulate::run(&workspace_root(), &args),
         Chore::Tidy(args) => tidy::run(&args),
     };

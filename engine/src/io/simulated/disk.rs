@@ -6,7 +6,7 @@
 
 use super::random::Random;
 use crate::io::{Dir, FilePath};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// A block, the unit of a direct write.
@@ -16,7 +16,7 @@ pub(super) const SECTOR: usize = 512;
 /// Every sector of a block.
 pub(super) const ALL_SECTORS: u8 = 0xff;
 
-type Data = [u8; BLOCK];
+pub(super) type Data = [u8; BLOCK];
 
 /// A file apart from its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +40,8 @@ pub(super) struct Node {
     pub(super) bytes: u64,
     pub(super) durable_bytes: u64,
     pub(super) open: u32,
+    /// Blocks that cannot be read until they are written.
+    pub(super) unreadable: BTreeSet<usize>,
 }
 
 /// The names of one folder.
@@ -74,7 +76,7 @@ const fn space_of(bytes: u64) -> u64 {
 }
 
 impl Node {
-    fn block_mut(&mut self, index: usize) -> &mut Block {
+    pub(super) fn block_mut(&mut self, index: usize) -> &mut Block {
         if self.blocks.len() <= index {
             self.blocks.resize_with(index + 1, Block::default);
         }
@@ -91,6 +93,7 @@ impl Node {
 
     /// Puts a whole block into the cache, un-flushed.
     pub(super) fn put_block(&mut self, index: usize, data: Option<Rc<Data>>) {
+        self.unreadable.remove(&index);
         self.block_mut(index).cached = data;
         self.mark_dirty(index, ALL_SECTORS);
     }

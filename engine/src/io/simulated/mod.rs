@@ -8,6 +8,7 @@
 
 mod config;
 mod crash;
+mod damage;
 mod disk;
 mod mail;
 pub(super) mod mailbox;

@@ -374,14 +374,38 @@ impl ColdReads {
     }
 
     /// A piece of a reader did not come. While it waited for its turn the segment may have gone,
-    /// and its file with it: then that says nothing about the disk.
-    fn failed(&mut self, env: &mut Env<'_, impl ColdLogs>, reader: Reader, error: ReadError) {
+    /// and its file with it: then that says nothing about the disk. Else the first batch is asked
+    /// for alone, since what failed may lie behind it.
+    fn failed(&mut self, env: &mut Env<'_, impl ColdLogs>, mut reader: Reader, error: ReadError) {
         let (file, generation) = match &reader.wanted {
             Wanted::Records(read) => (read.file, read.generation),
             Wanted::Index(read) => (read.file, read.generation),
         };
         let is_of_disk = matches!(error, ReadError::Io(_));
         if !is_of_disk || env.logs.has_segment(reader.handle, file, generation) {
+            if let (Wanted::Records(_), Some(request)) = (&reader.wanted, reader.request)
+                && is_of_disk
+                && request.bytes_max > 1
+            {
+                let first = ReadRequest {
+                    bytes_max: 1,
+                    ..request
+                };
+                reader.request = Some(first);
+                return self.plan_again(env, reader, first);
+            }
+            let error = match (&reader.wanted, error) {
+                (Wanted::Records(read), ReadError::Io(failure)) if failure.is_missing_bytes() => {
+                    ReadError::Corrupt {
+                        offset: read.offset,
+                    }
+                }
+                (Wanted::Index(_), ReadError::Io(failure)) if failure.is_missing_bytes() => {
+                    let offset = reader.request.map_or(0, |request| request.offset);
+                    ReadError::Corrupt { offset }
+                }
+                (_, error) => error,
+            };
             return self.finish(reader.ticket, reader.handle, Err(error));
         }
         match reader.request {

@@ -540,7 +540,7 @@ fn a_missing_file_is_an_error_of_its_reader() {
     let mut f = fixture(&[30 * KIB; 4]);
     let path = SegmentFile::records(FILE).path();
     f.io.call(Op::File(FileOp::Unlink { path }));
-    assert!(matches!(f.read(0, 1), Err(ReadError::Io(failure)) if failure.is_not_found()));
+    assert_eq!(f.read(0, 1).unwrap_err(), ReadError::Corrupt { offset: 0 });
 }
 
 #[test]

@@ -329,6 +329,9 @@ impl Preparation {
                 }
                 step => self.submit_step(io, index, step),
             }
+        } else if step == Step::ReadingIdentity && failure != IoFailure::Stopped {
+            log::error!("{file:?}: its first block is unreadable and written anew: {failure}");
+            self.found(io, index, &[]);
         } else if step == Step::Creating && failure == IoFailure::Os(libc::EEXIST) {
             // A sequence before a crash made it.
             self.job(index).found = io.arena().alloc(BLOCK_BYTES as usize);

@@ -8,6 +8,7 @@ use crate::journal::ring::Use;
 use crate::limits::BLOCK_BYTES;
 use crate::partition::{AppendError, Durability, ReadBound, ReadError};
 use crate::planted::{Bug, plant};
+use crate::shard::file_table::SegmentFile;
 use crate::shard::ring_files::{copy_path, ring_path};
 use crate::shard::{OpenError, ShardConfig};
 
@@ -315,6 +316,62 @@ fn one_rotten_checkpoint_copy_is_survived_and_two_are_refused() {
     assert!(matches!(machine.open(), Err(OpenError::Refused { .. })));
 }
 
+/// The commit that rots is the one with the image of the block.
+#[test]
+fn rot_of_the_first_commit_behind_a_checkpoint_costs_no_record_before_it() {
+    let mut machine = Machine::with_config(8, calm_config(), WorldConfig::default());
+    machine.create(1, Durability::Disk);
+    machine.append_when_possible(1, &batch(1, 300, 1));
+    machine.settle();
+    machine.stop_cleanly();
+    machine.open().unwrap();
+    let place = machine.shard().journal.front.next();
+    for seed in 2..6 {
+        machine.append_when_possible(1, &batch(1, 300, seed));
+        machine.settle();
+    }
+    machine.turn_until(100, |_| false);
+    machine.power_cut();
+    let block = place.position / BLOCK_BYTES;
+    assert!(machine.rot(&ring_path(SETUP.id, place.file), block));
+    machine.open().unwrap();
+    machine.stop_cleanly();
+    machine.open().unwrap();
+    let first = machine.read(1, 0, ReadBound::HighWatermark).unwrap();
+    assert_eq!(first.next_offset, 1);
+    let lost = machine.read(1, 1, ReadBound::HighWatermark).unwrap_err();
+    assert_eq!(lost, ReadError::Corrupt { offset: 1 });
+    let behind = machine.read(1, 2, ReadBound::HighWatermark).unwrap();
+    assert_eq!(behind.next_offset, 5);
+}
+
+#[test]
+fn an_append_behind_a_rotten_last_block_fails_and_the_other_partitions_go_on() {
+    let mut machine = Machine::with_config(9, calm_config(), WorldConfig::default());
+    for number in [1, 2] {
+        machine.create(number, Durability::Disk);
+        machine.append_when_possible(number, &batch(1, 300, number));
+    }
+    machine.settle();
+    machine.stop_cleanly();
+    machine.open().unwrap();
+    let slot = machine.shard().partitions.get(handle(1)).unwrap();
+    let file = slot.partition.files().next().unwrap().file;
+    let path = SegmentFile::records(file).path();
+    assert!(machine.rot(&path, 1));
+    machine.append_when_possible(1, &batch(1, 300, 3));
+    assert!(machine.turn_until(1000, |machine| machine.failed.len() == 1));
+    let refused = machine.append(1, &batch(1, 300, 4)).unwrap_err();
+    assert_eq!(refused, AppendError::Fenced);
+    machine.forget_unacked();
+    machine.append_when_possible(2, &batch(1, 300, 5));
+    machine.settle();
+    assert_eq!(machine.fail_stopped, None);
+    machine.stop_cleanly();
+    machine.open().unwrap();
+    machine.check_promises(&[2]);
+}
+
 /// Lets the next start fail to read one block of the ring, `tries` times.
 fn make_unreadable(machine: &Machine, (file, block): (u32, u64), tries: usize) {
     // The first read is of the whole file, and then block by block.
@@ -350,23 +407,6 @@ fn a_journal_block_that_cannot_be_read_refuses_the_start_and_costs_nothing() {
     machine.open().unwrap();
     assert!(machine.shard().fences(handle(1)).is_empty());
     machine.check_promises(&[1]);
-}
-
-#[test]
-fn a_journal_block_that_cannot_be_read_is_fenced_once_it_counts_as_lost() {
-    let mut machine = Machine::with_config(7, calm_config(), WorldConfig::default());
-    let place = two_commits(&mut machine);
-    for seed in 3..9 {
-        machine.append_when_possible(1, &batch(1, 300, seed));
-        machine.settle();
-    }
-    machine.power_cut();
-    machine.config.is_unreadable_lost = true;
-    make_unreadable(&machine, place, 3);
-    machine.open().unwrap();
-    let fences = machine.shard().fences(handle(1)).to_vec();
-    assert_eq!(fences.len(), 1, "{fences:?}");
-    assert_eq!((fences[0].start_offset, fences[0].end_offset), (1, 2));
 }
 
 #[test]

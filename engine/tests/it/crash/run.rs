@@ -429,6 +429,5 @@ fn shard_config(index: usize) -> ShardConfig {
             ..CleanerConfig::default()
         },
         spare_file_bytes_min: 16 << 10,
-        is_unreadable_lost: false,
     }
 }

@@ -50,7 +50,18 @@ const LAYERS: [Layers; 2] = [
                 "shard",
                 &["io", "journal", "partition", "record_batch", "segment"],
             ),
-            ("inspect", &["journal", "segment", "shard"]),
+            (
+                "inspect",
+                &[
+                    "engine",
+                    "io",
+                    "journal",
+                    "partition",
+                    "record_batch",
+                    "segment",
+                    "shard",
+                ],
+            ),
             (
                 "engine",
                 &[

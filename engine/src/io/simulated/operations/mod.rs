@@ -307,6 +307,11 @@ impl Inner {
         let stale = matches!(fault, Some(DiskFault::StaleRead));
         let mut room = wanted;
         let node = self.disk.node(node);
+        let first = (position / BLOCK as u64) as usize;
+        let behind = (position + wanted).div_ceil(BLOCK as u64) as usize;
+        if node.unreadable.range(first..behind).next().is_some() {
+            return Err(failure(libc::EIO));
+        }
         node.read(position, wanted, stale, &mut |bytes| {
             room -= bytes.len() as u64;
             buf.extend_from_slice(bytes);
