@@ -6,6 +6,7 @@
 mod check_history;
 mod codegen;
 mod configuration;
+mod crash_loop;
 mod interop;
 mod planted_bugs;
 mod power_cut;
@@ -38,6 +39,8 @@ enum Chore {
     Codegen(codegen::Args),
     /// Writes docs/configuration.md from the broker's tables, or checks it
     Configuration(configuration::Args),
+    /// Kills, stops and starves the release binary under real clients
+    CrashLoop(crash_loop::Args),
     /// Plants known bugs one by one and says which tests notice
     PlantedBugs(planted_bugs::Args),
     /// Recovers the engine from disks as power cuts may leave them, on a real file system
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Chore::Interop(args) => interop::run(&args),
         Chore::Codegen(args) => codegen::run(&workspace_root(), &args),
         Chore::Configuration(args) => configuration::run(&workspace_root(), &args),
+        Chore::CrashLoop(args) => crash_loop::run(&workspace_root(), &args),
         Chore::PlantedBugs(args) => planted_bugs::run(&workspace_root(), &args),
         Chore::PowerCut(args) => power_cut::run(&workspace_root(), &args),
         Chore::Rot(args) => rot::run(&workspace_root(), &args),

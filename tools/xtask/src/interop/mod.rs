@@ -5,13 +5,11 @@
 //! in order per partition, without an offset missing. Clients: kcat (Debian), kafka-python (pip),
 //! kafkajs (npm), Kafka's own tools (Maven); all installed by name into the target folder.
 
-mod broker;
 mod clients;
 mod compacted;
 mod endurance;
 mod groups;
 mod input;
-mod process;
 mod scenarios;
 mod suites;
 mod verify;
@@ -19,6 +17,7 @@ mod verify;
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::process::Command;
+use xtask::{broker, process};
 
 /// Options of `cargo xtask interop`.
 #[derive(clap::Args, Debug)]
@@ -173,7 +172,8 @@ fn target_folder() -> PathBuf {
         .map_or_else(|| crate::workspace_root().join("target"), PathBuf::from)
 }
 
-fn build_broker() -> Result<PathBuf> {
+/// Builds the release binary; where it is.
+pub(crate) fn build_broker() -> Result<PathBuf> {
     let built = Command::new(env!("CARGO"))
         .args(["build", "--release", "--package", "millrace"])
         .current_dir(crate::workspace_root())

@@ -12,7 +12,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A running child whose output goes to files.
 #[derive(Debug)]
-pub(super) struct Process {
+pub struct Process {
     child: Child,
     name: String,
     output: PathBuf,
@@ -21,7 +21,10 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts a command; its output goes to `<base>.out` and `<base>.err`.
-    pub(super) fn start(command: &mut Command, base: &Path, stdin: Stdio) -> Result<Self> {
+    ///
+    /// # Errors
+    /// The command or the files cannot be had.
+    pub fn start(command: &mut Command, base: &Path, stdin: Stdio) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let (output, errors) = (base.with_extension("out"), base.with_extension("err"));
         let child = command
@@ -39,20 +42,35 @@ impl Process {
     }
 
     /// The writing end of its standard input, if it was piped.
-    pub(super) fn take_stdin(&mut self) -> Result<std::process::ChildStdin> {
+    ///
+    /// # Errors
+    /// It was not, or was taken.
+    pub fn take_stdin(&mut self) -> Result<std::process::ChildStdin> {
         self.child
             .stdin
             .take()
             .context("standard input is not piped")
     }
 
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its status, if it ended.
-    pub(super) fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 
     /// Waits for success and gives back what it printed.
-    pub(super) fn finish(mut self, limit: Duration) -> Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// It fails, or does not end in time.
+    pub fn finish(mut self, limit: Duration) -> Result<Vec<u8>> {
         let status = self.wait(limit)?;
         if !status.success() {
             bail!("{} ended with {status}: {}", self.name, self.last_errors());
@@ -61,7 +79,10 @@ impl Process {
     }
 
     /// Waits for the end.
-    pub(super) fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
+    ///
+    /// # Errors
+    /// It does not come in time.
+    pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
         let start = Instant::now();
         while start.elapsed() < limit {
             if let Some(status) = self.child.try_wait()? {
@@ -77,7 +98,10 @@ impl Process {
     }
 
     /// Asks for a clean end.
-    pub(super) fn terminate(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub fn terminate(&self) -> Result<()> {
         let sent = Command::new("kill")
             .args(["-TERM", &self.child.id().to_string()])
             .status()?;
@@ -88,14 +112,15 @@ impl Process {
     }
 
     /// Ends it at once, as a power cut would, and waits until it is gone.
-    pub(super) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         // It may have ended by itself, which is as good.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     /// The end of its standard error.
-    pub(super) fn last_errors(&self) -> String {
+    #[must_use]
+    pub fn last_errors(&self) -> String {
         let mut bytes = Vec::new();
         if let Ok(mut file) = File::open(&self.errors) {
             // What can be read is shown; an unreadable log is an empty one.
@@ -114,6 +139,9 @@ impl Drop for Process {
 }
 
 /// Runs a command to its end.
-pub(super) fn run(command: &mut Command, base: &Path, limit: Duration) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// As [`Process::start`] and [`Process::finish`].
+pub fn run(command: &mut Command, base: &Path, limit: Duration) -> Result<Vec<u8>> {
     Process::start(command, base, Stdio::null())?.finish(limit)
 }

@@ -1,11 +1,11 @@
 //! A broker of our own making on free ports of 127.0.0.1, which can be killed and started again.
 
-use super::process::Process;
+use crate::process::Process;
 use anyhow::{Context, Result, bail};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,20 +17,22 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// How to start a broker.
 #[derive(Clone, Debug)]
-pub(super) struct Setup {
+pub struct Setup {
     /// The value of `--cores`.
-    pub(super) cores: &'static str,
+    pub cores: &'static str,
     /// The value of `--advertise`.
-    pub(super) advertise: &'static str,
+    pub advertise: &'static str,
     /// Settings with Kafka's names.
-    pub(super) settings: &'static [(&'static str, &'static str)],
+    pub settings: &'static [(&'static str, &'static str)],
 }
 
 /// A broker and its data directory.
 #[derive(Debug)]
-pub(super) struct Broker {
+pub struct Broker {
     binary: PathBuf,
+    /// For what it prints.
     folder: PathBuf,
+    data: PathBuf,
     port: u16,
     starts: u32,
     process: Option<Process>,
@@ -38,10 +40,22 @@ pub(super) struct Broker {
 
 impl Broker {
     /// Starts a broker on an empty data directory below `folder`.
-    pub(super) fn start(binary: &Path, folder: &Path, setup: &Setup) -> Result<Self> {
+    ///
+    /// # Errors
+    /// It ends, or does not answer in time.
+    pub fn start(binary: &Path, folder: &Path, setup: &Setup) -> Result<Self> {
+        Self::start_on(binary, folder, &folder.join("data"), setup)
+    }
+
+    /// The same on another data directory.
+    ///
+    /// # Errors
+    /// It ends, or does not answer in time.
+    pub fn start_on(binary: &Path, folder: &Path, data: &Path, setup: &Setup) -> Result<Self> {
         let mut broker = Self {
             binary: binary.to_path_buf(),
             folder: folder.to_path_buf(),
+            data: data.to_path_buf(),
             port: free_ports()?,
             starts: 0,
             process: None,
@@ -51,18 +65,22 @@ impl Broker {
     }
 
     /// Where clients connect.
-    pub(super) fn address(&self) -> String {
+    #[must_use]
+    pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
     /// Starts it on the data directory it has, and waits until it answers.
-    pub(super) fn start_again(&mut self, setup: &Setup) -> Result<()> {
+    ///
+    /// # Errors
+    /// It ends, or does not answer in time.
+    pub fn start_again(&mut self, setup: &Setup) -> Result<()> {
         self.starts += 1;
         let mut command = Command::new(&self.binary);
         command
             .arg("serve")
             .arg("--data-dir")
-            .arg(self.folder.join("data"))
+            .arg(&self.data)
             .args(["--listen", &self.address()])
             .args(["--cores", setup.cores])
             .args(["--advertise", setup.advertise])
@@ -89,8 +107,43 @@ impl Broker {
         )
     }
 
+    /// Starts it where its clients do not look for it, gives `work` the address, and kills it.
+    ///
+    /// # Errors
+    /// It does not start, or `work` fails.
+    pub fn aside<R>(&mut self, setup: &Setup, work: impl FnOnce(&str) -> Result<R>) -> Result<R> {
+        // Its own are free at the moment.
+        let other = free_ports_but(Some(self.port))?;
+        let port = std::mem::replace(&mut self.port, other);
+        let result = self.start_again(setup).and_then(|()| work(&self.address()));
+        self.process = None;
+        self.port = port;
+        result
+    }
+
+    /// The id of its process.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn process_id(&self) -> Result<u32> {
+        let process = self.process.as_ref().context("the broker does not run")?;
+        Ok(process.id())
+    }
+
+    /// Waits until something else has ended it; how it ended.
+    ///
+    /// # Errors
+    /// It does not run, or not end in time.
+    pub fn wait_ended(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let mut process = self.process.take().context("the broker does not run")?;
+        process.wait(limit)
+    }
+
     /// kill -9.
-    pub(super) fn kill(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// It did not run any more.
+    pub fn kill(&mut self) -> Result<()> {
         let mut process = self.process.take().context("the broker does not run")?;
         if let Some(status) = process.try_wait()? {
             bail!(
@@ -103,7 +156,10 @@ impl Broker {
     }
 
     /// SIGTERM, and the clean end that must follow.
-    pub(super) fn stop(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// It ends otherwise, or not in time.
+    pub fn stop(&mut self) -> Result<()> {
         let mut process = self.process.take().context("the broker does not run")?;
         process.terminate()?;
         let status = process.wait(STOP_LIMIT)?;
@@ -119,7 +175,10 @@ impl Broker {
 
 /// Asks for the broker's versions. A connection alone proves nothing: the listener of a killed
 /// broker takes connections until the kernel has taken its ring apart.
-pub(super) fn answers(port: u16) -> std::io::Result<()> {
+///
+/// # Errors
+/// Nobody answers.
+pub fn answers(port: u16) -> std::io::Result<()> {
     // Size 10, ApiVersions (18) in version 0, correlation id 1, no client id.
     let request = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
@@ -129,14 +188,21 @@ pub(super) fn answers(port: u16) -> std::io::Result<()> {
 }
 
 /// The first of four free ports in a row, below the range that outgoing connections take.
-pub(super) fn free_ports() -> Result<u16> {
+///
+/// # Errors
+/// There are none.
+pub fn free_ports() -> Result<u16> {
+    free_ports_but(None)
+}
+
+fn free_ports_but(avoided: Option<u16>) -> Result<u16> {
     let first = 20_000 + u16::try_from(std::process::id() % 2_000)? * PORTS;
     let candidates = (first..28_000)
         .chain(20_000..first)
         .step_by(usize::from(PORTS));
     for port in candidates {
         let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if (port..port + PORTS).all(is_free) {
+        if Some(port) != avoided && (port..port + PORTS).all(is_free) {
             return Ok(port);
         }
     }
