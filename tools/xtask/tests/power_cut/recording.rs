@@ -70,8 +70,9 @@ fn run(machine: &mut Machine, seed: u64, faults: &[Fault]) -> Result<Account, St
         machine.order(&Order::Fault(*fault))?;
     }
     let result = work(machine, &engine, seed);
-    let data = machine.data();
     let ended = engine.shutdown();
+    // Not before: a running engine makes and removes files.
+    let data = machine.data();
     if faults.is_empty() {
         machine.order(&Order::Data(data?))?;
         ended.map_err(|error| format!("the engine does not stop: {error}"))?;
