@@ -11,6 +11,7 @@ use super::{
     ReadRequest, SpareVecs, block_end,
 };
 use crate::limits::{GRANULE_BYTES, READ_BYTES_MAX, SEGMENT_DATA_START};
+use crate::planted::{self, Bug};
 use crate::segment::Segment;
 use crate::segment::granules::{granule_end, granule_number, granule_start};
 
@@ -89,6 +90,13 @@ impl Partition {
         let mut limit = bound;
         for fence in &self.fences {
             if !fence.is_lost && fence.start_offset <= offset && offset < fence.end_offset {
+                if planted::is(Bug::FencedIsOutOfRange) {
+                    return Err(ReadError::OutOfRange {
+                        offset,
+                        log_start: self.log_start,
+                        log_end: self.appended.offset,
+                    });
+                }
                 return Err(ReadError::Corrupt {
                     offset: fence.start_offset,
                 });

@@ -37,6 +37,13 @@ impl Partition {
         self.checkpoint_end = Some(self.closed.position);
         self.checkpoint_sealed = self.sealed_position();
         self.is_changed = false;
+        let (first, end) = (block_start(self.written_end), self.written_end);
+        if planted::is(Bug::UnchangedTailFlushed)
+            && end == self.closed.position
+            && self.tail.covers(first, end)
+        {
+            self.written_end = first;
+        }
     }
 
     /// Whether all bytes up to the checkpoint's end are in the segment files. True without a
@@ -163,7 +170,10 @@ impl Partition {
 
     /// Up to where the segment's bytes may be written.
     fn write_target(&self, segment: &Segment) -> u64 {
-        let resolved = self.resolved.position;
+        let resolved = match planted::is(Bug::CheckpointUnresolvedEnds) {
+            true => self.closed.position,
+            false => self.resolved.position,
+        };
         if segment.is_sealed && resolved >= segment.end {
             return segment.end;
         }

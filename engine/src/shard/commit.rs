@@ -424,8 +424,13 @@ impl Journal {
         let sequence = commit.sequence;
         parts.clear();
         commit.parts = parts;
-        if let Err(failure) = result {
-            if failure.is_interrupted() && !commit.was_retried {
+        let counts_short = is(Bug::ShortWriteContinued);
+        let is_short = |failure: &IoFailure| matches!(failure, IoFailure::Short { .. });
+        if let Err(failure) = result
+            && !(counts_short && is_short(&failure))
+        {
+            let may_retry = failure.is_interrupted() || is(Bug::FailedWriteRetried);
+            if may_retry && !commit.was_retried {
                 commit.was_retried = true;
                 self.write(io, sequence);
                 return WriteEnd::Done;

@@ -12,6 +12,7 @@ use crate::journal::control::Control;
 use crate::journal::ring::Use;
 use crate::limits::{COMMITS_IN_FLIGHT_MAX, STARVED_RETRY_NS, WRITE_BYTES_MAX};
 use crate::partition::{Closed, Durability, Now, PlacingRule, WriteBackNeed};
+use crate::planted::{Bug, is};
 
 /// Pending bytes from which placing pays even on an idle device.
 const PLACED_IDLE_BYTES_MIN: u64 = 512 * 1024;
@@ -353,7 +354,7 @@ impl Shard {
         };
         let mut left = share;
         self.write_back_checkpoint(io, &mut left);
-        if is_pressing {
+        if is_pressing && !is(Bug::WriteBackBySize) {
             self.write_back_oldest(io, &mut left);
         }
         self.write_back_full(io, &mut left);

@@ -9,8 +9,19 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const LIST: &str = "engine/src/planted.rs";
-/// Bugs with a switch that no layer notices so far.
-const UNNOTICED: [u8; 9] = [5, 6, 9, 10, 11, 28, 33, 34, 39];
+/// Bugs with a switch that no layer noticed so far, or that were not tried on all of them.
+const UNNOTICED: [u8; 10] = [9, 11, 16, 33, 34, 38, 39, 42, 43, 47];
+/// Bugs of the list that this design cannot have, and why.
+const IMPOSSIBLE: [(u8, &str); 3] = [
+    (
+        17,
+        "what is written is a frozen slice or a copy; the chunk in the making has no such handle",
+    ),
+    (27, "no index is ever rebuilt from records"),
+    (45, "this version writes no truncations"),
+];
+/// Unit tests that uphold rules of storage.
+const UNIT_TESTS: &str = "engine:: journal:: partition:: shard:: segment::";
 /// Where a switch can be.
 const FOLDERS: [&str; 2] = ["engine/src", "server/src"];
 
@@ -26,6 +37,9 @@ pub(crate) struct Args {
     /// Seeds that each layer gets
     #[arg(long, default_value_t = 300)]
     seeds: u64,
+    /// Ask every layer, also where two noticed already
+    #[arg(long)]
+    all_layers: bool,
 }
 
 /// A bug that could be planted.
@@ -60,7 +74,10 @@ impl fmt::Display for Noticed {
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let all = bugs(root)?;
     let chosen = choose(root, &all, args)?;
-    for target in ["millrace-engine --test it", "xtask --test simulation"] {
+    for target in [
+        "millrace-engine --lib --test it",
+        "xtask --test simulation --test rot",
+    ] {
         let words = format!("test --quiet --no-run --package {target}");
         let built = cargo(root).args(words.split(' ')).status();
         ensure!(
@@ -68,20 +85,20 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
             "{target} does not build"
         );
     }
-    let (mut caught, mut twice, mut missed) = (0, 0, Vec::new());
+    let (mut planted, mut caught, mut twice, mut missed) = (0, 0, 0, Vec::new());
     for bug in &chosen {
         let Bug { number, name, .. } = bug;
-        if !bug.has_switch {
-            println!("{number} {name}: has no switch");
+        if let Some((_, reason)) = IMPOSSIBLE.iter().find(|(other, _)| other == number) {
+            println!("{number} {name}: cannot be: {reason}");
             continue;
         }
-        let noticed: Vec<Noticed> = [
-            crash_test(root, *number, args.seeds)?,
-            simulation(root, *number, args.seeds)?,
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        if !bug.has_switch {
+            println!("{number} {name}: has no switch");
+            missed.push(*number);
+            continue;
+        }
+        planted += 1;
+        let noticed = noticed_by(root, *number, args)?;
         for layer in &noticed {
             println!("{number} {name}: {layer}");
         }
@@ -92,10 +109,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
         caught += usize::from(!noticed.is_empty());
         twice += usize::from(noticed.len() > 1);
     }
-    println!(
-        "{} bugs, {caught} caught, {twice} by two layers",
-        chosen.len()
-    );
+    println!("{planted} bugs, {caught} caught, {twice} by two layers");
     missed.retain(|number| !UNNOTICED.contains(number));
     if !missed.is_empty() {
         bail!("bugs {missed:?} were noticed before and are not any more");
@@ -111,7 +125,8 @@ fn choose(root: &Path, all: &[Bug], args: &Args) -> Result<Vec<Bug>> {
     let Some(sample) = args.sample else {
         return Ok(all.to_vec());
     };
-    let known = |bug: &&Bug| bug.has_switch && !UNNOTICED.contains(&bug.number);
+    let is_impossible = |bug: &Bug| IMPOSSIBLE.iter().any(|(number, _)| *number == bug.number);
+    let known = |bug: &&Bug| !is_impossible(bug) && !UNNOTICED.contains(&bug.number);
     let known: Vec<Bug> = all.iter().filter(known).cloned().collect();
     let output = Command::new("git")
         .args(["rev-list", "--count", "HEAD"])
@@ -170,6 +185,34 @@ fn cargo(root: &Path) -> Command {
     command
 }
 
+/// The layers that notice a bug; the slow ones are asked only where two others did not.
+fn noticed_by(root: &Path, bug: u8, args: &Args) -> Result<Vec<Noticed>> {
+    let mut noticed = Vec::new();
+    for layer in [rot, crash_test, unit_tests, simulation] {
+        noticed.extend(layer(root, bug, args.seeds)?);
+        if noticed.len() > 1 && !args.all_layers {
+            break;
+        }
+    }
+    Ok(noticed)
+}
+
+fn rot(root: &Path, bug: u8, seeds: u64) -> Result<Option<Noticed>> {
+    let mut command = cargo(root);
+    let words = "test --quiet --package xtask --test rot --";
+    command.args(words.split(' '));
+    command.args(["--cases", &seeds.to_string(), "--bug", &bug.to_string()]);
+    notice("rot", command)
+}
+
+fn unit_tests(root: &Path, bug: u8, _: u64) -> Result<Option<Noticed>> {
+    let mut command = cargo(root);
+    command.args("test --quiet --package millrace-engine --lib --".split(' '));
+    command.args(UNIT_TESTS.split(' '));
+    command.env("MILLRACE_PLANT", bug.to_string());
+    notice("unit tests", command)
+}
+
 fn crash_test(root: &Path, bug: u8, seeds: u64) -> Result<Option<Noticed>> {
     let mut command = cargo(root);
     let words = "test --quiet --package millrace-engine --test it -- --nocapture \
@@ -194,7 +237,8 @@ fn notice(layer: &'static str, mut command: Command) -> Result<Option<Noticed>> 
     let output = command.output().context("run cargo")?;
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
-    let line = said.lines().find(|line| line.starts_with("seed "));
+    let is_telling = |line: &&str| line.starts_with("seed ") || line.ends_with(" --- FAILED");
+    let line = said.lines().find(is_telling);
     match (output.status.success(), line) {
         (true, _) => Ok(None),
         (false, Some(line)) => Ok(Some(Noticed {
@@ -234,6 +278,8 @@ mod tests {
         let found = bugs(&crate::workspace_root()).unwrap();
         let numbers: Vec<u8> = found.iter().map(|bug| bug.number).collect();
         assert_eq!(numbers, (1..=47).collect::<Vec<u8>>());
-        assert!(found.iter().filter(|bug| bug.has_switch).count() >= 28);
+        let without = found.iter().filter(|bug| !bug.has_switch);
+        let without: Vec<u8> = without.map(|bug| bug.number).collect();
+        assert_eq!(without, super::IMPOSSIBLE.map(|(number, _)| number));
     }
 }

@@ -281,7 +281,8 @@ impl FileTable {
             self.events.push_back(FileEvent::Drained(file));
             return;
         };
-        if is(Bug::ReuseWithWriteInFlight) {
+        // One count of uses stands for writes and readers.
+        if is(Bug::ReuseWithWriteInFlight) || is(Bug::RecycleUnderReader) {
             self.events.push_back(FileEvent::Drained(file));
             return;
         }
