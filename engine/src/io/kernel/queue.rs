@@ -18,9 +18,6 @@ use std::time::{Duration, Instant};
 /// Longer than this, an `enter` that did not wait counts as slow: the device queue was full.
 const SLOW_ENTER: Duration = Duration::from_millis(1);
 
-/// How long completions are waited for beside those of small sends.
-const SENDS_WAIT_MAX: Duration = Duration::from_millis(1);
-
 /// Submissions that did not fit yet; a linked pair goes in one piece.
 enum Waiting {
     One(squeue::Entry),
@@ -36,8 +33,6 @@ pub(super) struct Queue {
     overflow: VecDeque<Waiting>,
     wait_flags: EnterFlags,
     has_disk: bool,
-    /// Small sends that are queued.
-    small_sends: u32,
     enters: u64,
     slow_enters: u64,
 }
@@ -64,7 +59,6 @@ impl Queue {
             overflow: VecDeque::new(),
             wait_flags: EnterFlags::GETEVENTS | EnterFlags::EXT_ARG | wait_flags,
             has_disk: false,
-            small_sends: 0,
             enters: 0,
             slow_enters: 0,
         }
@@ -116,11 +110,6 @@ impl Queue {
         self.has_disk
     }
 
-    /// Says that a send is queued that ends as it is submitted, unless its socket is full.
-    pub(super) const fn note_small_send(&mut self) {
-        self.small_sends += 1;
-    }
-
     /// Moves what did not fit into the room there is, in order.
     fn fill(&mut self) {
         while let Some(waiting) = self.overflow.pop_front() {
@@ -158,21 +147,13 @@ impl Queue {
     }
 
     /// Hands what is queued to the kernel and waits for one completion or the time-out.
-    ///
-    /// PERF: the ends of small sends are no reason to come back, so as many more completions are
-    /// waited for; otherwise each response costs a second system call. Should a socket be full,
-    /// its send ends later and others wait for it, but not for long.
-    pub(super) fn wait(&mut self, mut timeout: Option<Duration>) {
+    pub(super) fn wait(&mut self, timeout: Option<Duration>) {
         self.submission.sync();
-        let want = 1 + self.small_sends;
-        if self.small_sends > 0 {
-            timeout = Some(timeout.map_or(SENDS_WAIT_MAX, |wait| wait.min(SENDS_WAIT_MAX)));
-        }
         let timespec = timeout.map(Timespec::from);
         let args = SubmitArgs::new();
         match &timespec {
-            Some(timespec) => self.enter(want, self.wait_flags, Some(&args.timespec(timespec))),
-            None => self.enter(want, self.wait_flags, Some(&args)),
+            Some(timespec) => self.enter(1, self.wait_flags, Some(&args.timespec(timespec))),
+            None => self.enter(1, self.wait_flags, Some(&args)),
         };
         self.has_disk = false;
         self.fill();
@@ -182,7 +163,6 @@ impl Queue {
     fn enter(&mut self, want: u32, flags: EnterFlags, args: Option<&SubmitArgs<'_, '_>>) -> bool {
         let queued = self.submission.len() as u32;
         self.enters += 1;
-        self.small_sends = 0;
         // SAFETY: the arguments match the flags, and the entries keep the contract of `push`.
         let entered = unsafe { self.submitter.enter(queued, want, flags.bits(), args) };
         self.submission.sync();

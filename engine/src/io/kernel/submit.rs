@@ -19,8 +19,6 @@ use std::sync::Arc;
 
 /// Most ranges the kernel takes in one message.
 const RANGES_MAX: usize = 1024;
-/// A send of no more finds room in its socket as a rule.
-const SMALL_SEND_BYTES_MAX: usize = 4096;
 /// `IORING_RECVSEND_POLL_FIRST`: do not try before the socket says that it is ready.
 const POLL_FIRST: u16 = 1;
 
@@ -277,14 +275,13 @@ impl Ring {
             }
             Work::Send {
                 parts, part, place, ..
-            } => {
-                let parts = &parts[*part..];
-                let bytes: usize = parts.iter().map(|part| part.len()).sum();
-                if bytes - *place <= SMALL_SEND_BYTES_MAX {
-                    self.queue.note_small_send();
-                }
-                send_entry(fd, parts, *place, &mut slot.ranges, &mut slot.message)
-            }
+            } => send_entry(
+                fd,
+                &parts[*part..],
+                *place,
+                &mut slot.ranges,
+                &mut slot.message,
+            ),
             _ => unreachable!("only socket operations have a socket"),
         };
         self.push(name, entry);
