@@ -3,12 +3,11 @@
 //! The loops are the test target `tools/xtask/tests/crash_loop`, so that this program needs no
 //! Kafka client.
 
-use crate::{interop, proof_runs};
-use anyhow::{Context, Result, bail};
+use crate::interop;
+use crate::layer::{self, Words};
+use anyhow::{Result, bail};
 use serde_json::json;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// Options of `cargo xtask crash-loop`.
@@ -63,19 +62,20 @@ impl Summary {
 /// # Errors
 /// When something was lost, doubled or otherwise wrong, or the broker does not come back.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
-    let commit = match args.record {
-        true => Some(proof_runs::clean_commit(root)?),
-        false => None,
-    };
     let binary = match &args.binary {
         Some(binary) => std::path::absolute(binary)?,
         None => interop::build_broker()?,
     };
+    let words = Words::default()
+        .with_path("--binary", &binary)
+        .with("--cycles", args.cycles)
+        .with("--fault", &args.fault)
+        .with("--shards", args.shards)
+        .with("--from", args.from);
     let begin = Instant::now();
-    let (is_good, last) = run_test(root, args, &binary)?;
-    if let Some(commit) = commit {
-        let summary = Summary::read(&last).context("the run ended without its last line")?;
-        let facts = json!({
+    let is_good = layer::run(root, ("crash_loop", words), args.record, |last, is_good| {
+        let summary = Summary::read(last)?;
+        Some(json!({
             "layer": "crash-loop",
             "fault": args.fault,
             "shards": args.shards,
@@ -86,36 +86,12 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
             "duplicates": summary.duplicates,
             "is_good": is_good,
             "seconds": begin.elapsed().as_secs(),
-        });
-        proof_runs::add(root, &commit, facts)?;
-    }
+        }))
+    })?;
     if !is_good {
         bail!("the crash loops found something");
     }
     Ok(())
-}
-
-/// Runs the test target; whether it passed, and its last line.
-fn run_test(root: &Path, args: &Args, binary: &Path) -> Result<(bool, String)> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args("test --quiet --package xtask --test crash_loop --".split(' '));
-    command.arg("--binary").arg(binary);
-    command.args(["--cycles", &args.cycles.to_string()]);
-    command.args(["--fault", &args.fault]);
-    command.args(["--shards", &args.shards.to_string()]);
-    command.args(["--from", &args.from.to_string()]);
-    command.current_dir(root).stdout(Stdio::piped());
-    let mut child = command.spawn().context("run cargo")?;
-    let mut last = String::new();
-    if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).lines() {
-            last = line.context("read what the loops say")?;
-            println!("{last}");
-        }
-    }
-    let status = child.wait().context("wait for cargo")?;
-    Ok((status.success(), last))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod codegen;
 mod configuration;
 mod crash_loop;
 mod interop;
+mod layer;
 mod planted_bugs;
 mod power_cut;
 mod proof_runs;

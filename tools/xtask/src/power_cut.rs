@@ -1,13 +1,9 @@
 //! `cargo xtask power-cut`: runs the power-cut rig, `tools/xtask/tests/power_cut`.
-//!
-//! It is a test target of its own, so that this program needs no part of the engine.
 
-use crate::proof_runs;
-use anyhow::{Context, Result, bail};
+use crate::layer::{self, Words};
+use anyhow::{Result, bail};
 use serde_json::json;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// Options of `cargo xtask power-cut`.
@@ -62,15 +58,16 @@ impl Summary {
 /// # Errors
 /// When an image lacks what it must hold, or the rig does not work.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
-    let commit = match args.record {
-        true => Some(proof_runs::clean_commit(root)?),
-        false => None,
-    };
+    let words = Words::default()
+        .with("--images", args.images)
+        .with("--fs", &args.fs)
+        .with("--from", args.from)
+        .with_some("--image", args.image)
+        .with_some("--bug", args.bug);
     let begin = Instant::now();
-    let (is_good, last) = run_test(root, args)?;
-    if let Some(commit) = commit {
-        let summary = Summary::read(&last).context("the run ended without its last line")?;
-        let facts = json!({
+    let is_good = layer::run(root, ("power_cut", words), args.record, |last, _| {
+        let summary = Summary::read(last)?;
+        Some(json!({
             "layer": "power-cut",
             "file_system": args.fs,
             "from": args.from,
@@ -79,39 +76,12 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
             "lost": summary.lost,
             "violations": summary.others,
             "seconds": begin.elapsed().as_secs(),
-        });
-        proof_runs::add(root, &commit, facts)?;
-    }
+        }))
+    })?;
     if !is_good {
         bail!("the power-cut rig found something");
     }
     Ok(())
-}
-
-/// Runs the test target; whether it passed, and its last line.
-fn run_test(root: &Path, args: &Args) -> Result<(bool, String)> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args("test --quiet --package xtask --test power_cut --".split(' '));
-    command.args(["--images", &args.images.to_string(), "--fs", &args.fs]);
-    command.args(["--from", &args.from.to_string()]);
-    if let Some(image) = args.image {
-        command.args(["--image", &image.to_string()]);
-    }
-    if let Some(bug) = args.bug {
-        command.args(["--bug", &bug.to_string()]);
-    }
-    command.current_dir(root).stdout(Stdio::piped());
-    let mut child = command.spawn().context("run cargo")?;
-    let mut last = String::new();
-    if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).lines() {
-            last = line.context("read what the rig says")?;
-            println!("{last}");
-        }
-    }
-    let status = child.wait().context("wait for cargo")?;
-    Ok((status.success(), last))
 }
 
 #[cfg(test)]

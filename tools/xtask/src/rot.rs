@@ -1,12 +1,10 @@
 //! `cargo xtask rot`: damages the files of data directories at rest, one thing a case, and sees
 //! that it is detected and never served: `tools/xtask/tests/rot`.
 
-use crate::proof_runs;
-use anyhow::{Context, Result, bail};
+use crate::layer::{self, Words};
+use anyhow::{Result, bail};
 use serde_json::json;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 /// Options of `cargo xtask rot`.
 #[derive(Debug, clap::Args)]
@@ -56,41 +54,22 @@ impl Summary {
 /// # Errors
 /// When one of them fails.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
-    let commit = match args.record {
-        true => Some(proof_runs::clean_commit(root)?),
-        false => None,
-    };
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args("test --quiet --package xtask --test rot --".split(' '));
-    command.args(["--cases", &args.cases.to_string()]);
-    command.args(["--from", &args.from.to_string()]);
-    if let Some(bug) = args.bug {
-        command.args(["--bug", &bug.to_string()]);
-    }
-    command.args(args.trace.then_some("--trace"));
-    command.current_dir(root).stdout(Stdio::piped());
-    let mut child = command.spawn().context("run cargo")?;
-    let mut last = String::new();
-    if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).lines() {
-            last = line.context("read what the cases say")?;
-            println!("{last}");
-        }
-    }
-    let is_good = child.wait().context("wait for cargo")?.success();
-    if let Some(commit) = commit {
-        let summary = Summary::read(&last).context("the run ended without its last line")?;
-        let facts = json!({
+    let words = Words::default()
+        .with("--cases", args.cases)
+        .with("--from", args.from)
+        .with_some("--bug", args.bug)
+        .with_flag("--trace", args.trace);
+    let is_good = layer::run(root, ("rot", words), args.record, |last, _| {
+        let summary = Summary::read(last)?;
+        Some(json!({
             "layer": "rot",
             "from": args.from,
             "cases": summary.cases,
             "detected": summary.detected,
             "harmless": summary.harmless,
             "served_wrong": summary.served_wrong,
-        });
-        proof_runs::add(root, &commit, facts)?;
-    }
+        }))
+    })?;
     if !is_good {
         bail!("rot was not dealt with");
     }

@@ -1,13 +1,9 @@
 //! `cargo xtask simulate`: runs the simulation of whole brokers, `tools/xtask/tests/simulation`.
-//!
-//! It is a test target of its own, so that this program needs no part of the broker.
 
-use crate::proof_runs;
-use anyhow::{Context, Result, bail};
+use crate::layer::{self, Words};
+use anyhow::{Result, bail};
 use serde_json::json;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 /// Options of `cargo xtask simulate`.
 #[derive(Debug, clap::Args)]
@@ -57,51 +53,26 @@ impl Summary {
 /// # Errors
 /// When a seed fails, or all together missed what they should have gone through.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
-    let commit = match args.record {
-        true => Some(proof_runs::clean_commit(root)?),
-        false => None,
-    };
-    let (is_good, last) = run_test(root, args)?;
-    if let Some(commit) = commit {
-        let summary = Summary::read(&last).context("the run ended without its last line")?;
-        let facts = json!({
+    let words = Words::default()
+        .with("--seeds", args.seeds)
+        .with("--from", args.from)
+        .with_some("--bug", args.bug)
+        .with_flag("--trace", args.trace);
+    let is_good = layer::run(root, ("simulation", words), args.record, |last, _| {
+        let summary = Summary::read(last)?;
+        Some(json!({
             "layer": "simulation",
             "from": args.from,
             "seeds": summary.seeds,
             "simulated_hours": summary.hours,
             "faults": summary.faults,
             "violations": summary.violations,
-        });
-        proof_runs::add(root, &commit, facts)?;
-    }
+        }))
+    })?;
     if !is_good {
         bail!("the simulation found something");
     }
     Ok(())
-}
-
-/// Runs the test target; whether it passed, and its last line.
-fn run_test(root: &Path, args: &Args) -> Result<(bool, String)> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args("test --quiet --package xtask --test simulation --".split(' '));
-    command.args(["--seeds", &args.seeds.to_string()]);
-    command.args(["--from", &args.from.to_string()]);
-    if let Some(bug) = args.bug {
-        command.args(["--bug", &bug.to_string()]);
-    }
-    command.args(args.trace.then_some("--trace"));
-    command.current_dir(root).stdout(Stdio::piped());
-    let mut child = command.spawn().context("run cargo")?;
-    let mut last = String::new();
-    if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).lines() {
-            last = line.context("read what the simulation says")?;
-            println!("{last}");
-        }
-    }
-    let status = child.wait().context("wait for cargo")?;
-    Ok((status.success(), last))
 }
 
 #[cfg(test)]
