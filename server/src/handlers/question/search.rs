@@ -65,7 +65,9 @@ impl Search {
     fn wanted(&self) -> i64 {
         match self.goal {
             Goal::FirstAt(timestamp) => timestamp,
-            Goal::Largest { best, .. } => best.map_or(0, |(timestamp, _)| timestamp + 1),
+            Goal::Largest { best, .. } => {
+                best.map_or(0, |(timestamp, _)| timestamp.saturating_add(1))
+            }
         }
     }
 
@@ -74,7 +76,8 @@ impl Search {
         match &mut self.goal {
             Goal::FirstAt(_) => Some(self.found(place)),
             Goal::Largest { best, until, .. } => {
-                if place.1 < *until {
+                let is_larger = best.is_none_or(|best| place.0 > best.0);
+                if place.1 < *until && is_larger {
                     *best = Some(place);
                 }
                 None
@@ -358,5 +361,31 @@ impl BrokerShard {
         if let Some(answer) = answer {
             self.question_done(key, item, answer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_record_with_the_largest_timestamp_that_there_can_be_is_the_answer() {
+        let mut search = Search {
+            goal: Goal::Largest {
+                until: 10,
+                best: None,
+                rest: Some((i64::MAX, 20)),
+            },
+            start: 0,
+            end: 100,
+            leader_epoch: 3,
+        };
+        assert_eq!(search.note((i64::MAX, 4)), None);
+        assert_eq!(search.wanted(), i64::MAX);
+        assert_eq!(search.note((i64::MAX, 7)), None);
+        assert_eq!(search.note((i64::MAX, 12)), None);
+        assert_eq!(search.go_on(9), Ok(9));
+        let answer = search.go_on(10).unwrap_err();
+        assert_eq!((answer.timestamp, answer.offset), (i64::MAX, 4));
     }
 }
