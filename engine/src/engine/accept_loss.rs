@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! 1 lock; files of journals that are missing, too short or unreadable: asked, made whole
-//! 2 per journal: recover, read everything, fence what cannot be read; all that is fenced is asked
+//! 2 per journal: recover, read everything, fence what is damaged; that and what the device does
+//!   not give is asked
 //! 3 per journal: recover, find it again, give it up in the journal, stop cleanly
 //! ```
 //! Without a yes nothing is given up: step 2 does no more than a start and readers do. A crash

@@ -136,10 +136,10 @@ impl Partition {
         }
     }
 
-    /// Fences what begins at `offset`, which cannot be read, up to where the index knows of the
-    /// next batch, or to the segment's end. Returns where the fence ends; `None`: no segment holds
-    /// the offset.
-    pub fn fence_unreadable(&mut self, offset: i64) -> Option<i64> {
+    /// What cannot be told from what begins at `offset`, which cannot be read: up to where the
+    /// index knows of the next batch, or to the segment's end. `None`: no segment holds the offset.
+    #[must_use]
+    pub fn unreadable_from(&self, offset: i64) -> Option<Range<i64>> {
         let segment = self.segments.iter().find(|s| s.end_offset > offset)?;
         let delta = offset_delta(segment, offset);
         let index = segment.index.as_ref().filter(|index| index.missing == 0);
@@ -148,13 +148,17 @@ impl Partition {
             Some(next) => segment.base_offset + i64::from(next),
             None => segment.end_offset,
         };
+        Some(offset..end_offset)
+    }
+
+    /// Fences a range that cannot be read and is about to be given up.
+    pub fn fence_unreadable(&mut self, offsets: Range<i64>) {
         self.fence(Fence {
-            start_offset: offset,
-            end_offset,
+            start_offset: offsets.start,
+            end_offset: offsets.end,
             stops_appends: false,
             is_lost: false,
         });
-        Some(end_offset)
     }
 
     /// The batches `request` wants out of checked bytes (`parts` as for `check_granules`).

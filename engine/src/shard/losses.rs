@@ -1,7 +1,8 @@
 //! What a shard has lost: all that its journal and segments should hold and do not, found by
 //! reading everything the way readers do, and given up for good only when its owner says so.
 //!
-//! [`find_losses`] does what a start and readers do: it recovers and fences. [`accept_losses`]
+//! [`find_losses`] does what a start and readers do: it recovers, and fences what is damaged, not
+//! what the device did not give. [`accept_losses`]
 //! finds the same again and gives it up in the journal. Both end with a clean checkpoint; a crash
 //! anywhere leaves each partition fenced or accepted, and they may be repeated.
 
@@ -54,8 +55,8 @@ pub struct ShardLosses {
     pub registry: Vec<(PartitionHandle, Vec<u8>, Vec<u8>)>,
 }
 
-/// Reads everything a journal is responsible for and says what of it is lost; that is fenced then,
-/// and nothing is given up.
+/// Reads everything a journal is responsible for and says what of it is lost. What is damaged is
+/// fenced then, and nothing is given up.
 ///
 /// # Errors
 /// As opening it.
@@ -65,11 +66,11 @@ pub fn find_losses(
     setup: JournalSetup,
 ) -> Result<ShardLosses, OpenError> {
     let mut shard = Shard::recover(io, config, setup)?;
-    shard.read_everything(io)?;
+    let unreadable = shard.read_everything(io)?;
     let registry = shard.registry();
     let registry = registry.map(|(owner, key, value)| (owner, key.to_vec(), value.to_vec()));
     let found = ShardLosses {
-        losses: shard.losses(),
+        losses: shard.losses(&unreadable),
         registry: registry.collect(),
     };
     shard.stop_cleanly(io)?;
@@ -89,8 +90,8 @@ pub fn accept_losses(
     confirmed: &[Loss],
 ) -> Result<(), OpenError> {
     let mut shard = Shard::recover(io, config, setup)?;
-    shard.read_everything(io)?;
-    let found = shard.losses();
+    let unreadable = shard.read_everything(io)?;
+    let found = shard.losses(&unreadable);
     let is_confirmed = |loss: &&Loss| confirmed.iter().any(|confirmed| confirmed.holds(loss));
     if let Some(more) = found.iter().find(|loss| !is_confirmed(loss)) {
         return Err(OpenError::Refused {
@@ -102,6 +103,12 @@ pub fn accept_losses(
             ),
             remedy: "run the command again: it names everything anew".to_owned(),
         });
+    }
+    for loss in &unreadable {
+        if let Some(slot) = shard.partitions.get_mut(loss.handle) {
+            let offsets = loss.start_offset..loss.end_offset;
+            slot.partition.fence_unreadable(offsets);
+        }
     }
     let mut handles: Vec<PartitionHandle> = found.iter().map(|loss| loss.handle).collect();
     handles.dedup();
@@ -118,9 +125,9 @@ pub fn accept_losses(
 }
 
 impl Shard {
-    /// Fenced ranges that were not given up.
-    fn losses(&self) -> Vec<Loss> {
-        let mut losses = Vec::new();
+    /// Fenced ranges that were not given up, and those that could not be read.
+    fn losses(&self, unreadable: &[Loss]) -> Vec<Loss> {
+        let mut losses = unreadable.to_vec();
         for (_, slot) in self.partitions.iter() {
             let fences = slot.partition.fences().iter();
             losses.extend(fences.filter(|fence| !fence.is_lost).map(|fence| Loss {
@@ -135,27 +142,31 @@ impl Shard {
         losses
     }
 
-    /// Reads every partition from start to end; what cannot be read is fenced.
-    fn read_everything(&mut self, io: &mut Io) -> Result<(), OpenError> {
+    /// Reads every partition from start to end. What is damaged is fenced, as readers do; what the
+    /// device does not give is returned and stays as it is: another time it may come.
+    fn read_everything(&mut self, io: &mut Io) -> Result<Vec<Loss>, OpenError> {
+        let mut unreadable = Vec::new();
         for (handle, ..) in self.partitions() {
             let offsets = self.offsets(handle).unwrap_or_default();
             let mut next = offsets.log_start;
             while next < offsets.log_end {
-                let Some(behind) = self.read_on(io, handle, next)? else {
+                let Some(behind) = self.read_on(io, handle, next, &mut unreadable)? else {
                     break;
                 };
                 next = behind;
             }
         }
-        Ok(())
+        Ok(unreadable)
     }
 
-    /// The offset behind what begins at `offset`, read or fenced; `None` at the log's end.
+    /// The offset behind what begins at `offset`, read, fenced or unreadable; `None` at the log's
+    /// end.
     fn read_on(
         &mut self,
         io: &mut Io,
         handle: PartitionHandle,
         offset: i64,
+        unreadable: &mut Vec<Loss>,
     ) -> Result<Option<i64>, OpenError> {
         if let Some(end) = self.fence_end(handle, offset) {
             return Ok(Some(end));
@@ -182,10 +193,25 @@ impl Shard {
         if let Some(end) = self.fence_end(handle, offset) {
             return Ok(Some(end));
         }
-        let Some(slot) = self.partitions.get_mut(handle) else {
+        let Some(slot) = self.partitions.get(handle) else {
             return Ok(None);
         };
-        Ok(slot.partition.fence_unreadable(offset))
+        let Some(offsets) = slot.partition.unreadable_from(offset) else {
+            return Ok(None);
+        };
+        match unreadable.last_mut() {
+            Some(last) if last.handle == handle && last.end_offset == offsets.start => {
+                last.end_offset = offsets.end;
+            }
+            _ => unreadable.push(Loss {
+                handle,
+                topic_id: slot.owner.topic_id,
+                index: slot.owner.index,
+                start_offset: offsets.start,
+                end_offset: offsets.end,
+            }),
+        }
+        Ok(Some(offsets.end))
     }
 
     fn fence_end(&self, handle: PartitionHandle, offset: i64) -> Option<i64> {

@@ -39,7 +39,7 @@ pub(super) struct Queries {
 /// One read takes or holds at most this part of the shard's buffers.
 const READ_MEMORY_DIVISOR: usize = 16;
 
-/// Reads of a partition's last block until it counts as damaged.
+/// Reads of a partition's last block, 5 ms apart, until it counts as damaged.
 const TAIL_TRIES_MAX: u32 = 8;
 
 /// Tickets of index loads: not a caller's.
@@ -416,7 +416,7 @@ impl Shard {
         slot.tail_failures += 1;
         if slot.tail_failures < TAIL_TRIES_MAX {
             slot.is_tail_loading = false;
-            self.lists.touch(&mut self.partitions, tail.slot);
+            self.try_later(tail.slot);
             return;
         }
         log::error!(

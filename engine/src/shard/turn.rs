@@ -442,11 +442,16 @@ impl Shard {
             return;
         };
         if slot.partition.take_memory_wanted() {
-            if self.lists.starved_len() == 0 {
-                self.starved_due_ns = self.now.ns + STARVED_RETRY_NS;
-            }
-            self.lists.push_starved(&mut self.partitions, number);
+            self.try_later(number);
         }
+    }
+
+    /// Has a partition looked at again after a while.
+    pub(super) fn try_later(&mut self, number: u32) {
+        if self.lists.starved_len() == 0 {
+            self.starved_due_ns = self.now.ns + STARVED_RETRY_NS;
+        }
+        self.lists.push_starved(&mut self.partitions, number);
     }
 
     fn feed_starved(&mut self) {

@@ -64,6 +64,17 @@ impl World {
         })
     }
 
+    /// Lets the blocks of a file be read again: what failed them has passed.
+    #[must_use]
+    pub fn make_readable(&self, path: &FilePath) -> bool {
+        self.with_file(path, |inner, id| {
+            let unreadable = &mut inner.disk.node(id).unreadable;
+            let was_unreadable = !unreadable.is_empty();
+            unreadable.clear();
+            was_unreadable
+        })
+    }
+
     /// Blocks of a file that cannot be read.
     #[must_use]
     pub fn unreadable_blocks(&self, path: &FilePath) -> Vec<u64> {

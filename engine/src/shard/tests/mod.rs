@@ -5,3 +5,4 @@ mod full_disk;
 mod harness;
 mod journal_rules;
 mod life;
+mod losses;
