@@ -4,7 +4,7 @@
 
 use super::config::JournalSetup;
 use super::error::OpenError;
-use super::recovery::newest_copy;
+use super::found_journal::newest_copy;
 use super::ring_files::{copy_path, make, must, open, ring_path};
 use super::ring_reader::{read_what_can_be, write_block};
 use crate::io::{Dir, FileHandle, FileOp, FilePath, FileReply, Io};

@@ -23,6 +23,7 @@ mod create;
 mod error;
 mod event;
 pub mod file_table;
+mod found_journal;
 pub mod identity;
 mod lists;
 mod losses;
