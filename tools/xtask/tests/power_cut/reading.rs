@@ -25,11 +25,8 @@ pub(crate) fn read(engine: &Handle, handle: u64, mut offset: i64) -> Result<Foun
         if batches.bytes == 0 {
             return Ok(found);
         }
-        let bytes: Vec<u8> = batches
-            .parts
-            .iter()
-            .flat_map(|part| part.to_vec())
-            .collect();
+        let parts: Vec<_> = batches.parts.iter().map(|part| part.to_vec()).collect();
+        let bytes = parts.concat();
         let mut rest = &bytes[..];
         while !rest.is_empty() {
             let wrong = |what: &str| format!("partition {handle} after {offset}: {what}");
