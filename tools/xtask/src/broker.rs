@@ -76,8 +76,11 @@ impl Broker {
     /// It ends, or does not answer in time.
     pub fn start_again(&mut self, setup: &Setup) -> Result<()> {
         self.starts += 1;
-        let mut command = Command::new(&self.binary);
+        // The kernel ends it with the thread that started it: whoever is killed leaves no broker.
+        let mut command = Command::new("setpriv");
         command
+            .args(["--pdeathsig", "KILL"])
+            .arg(&self.binary)
             .arg("serve")
             .arg("--data-dir")
             .arg(&self.data)
