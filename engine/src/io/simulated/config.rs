@@ -102,6 +102,14 @@ pub struct NetworkConfig {
     pub reset_per_million: u32,
     /// Chance in a million per piece that this direction goes silent for ever (half open).
     pub silent_per_million: u32,
+    /// Chance in a million per piece that it is late, as one that was sent again is.
+    pub late_per_million: u32,
+    /// By how much at most, in nanoseconds.
+    pub late_ns_max: u64,
+    /// Chance in a million per piece that machine and clients are split from then on.
+    pub split_per_million: u32,
+    /// For how long at most, in nanoseconds; what was under way arrives behind it.
+    pub split_ns_max: u64,
 }
 
 impl Default for NetworkConfig {
@@ -112,6 +120,10 @@ impl Default for NetworkConfig {
             window_bytes: 256 << 10,
             reset_per_million: 0,
             silent_per_million: 0,
+            late_per_million: 0,
+            late_ns_max: 2_000_000_000,
+            split_per_million: 0,
+            split_ns_max: 8_000_000_000,
         }
     }
 }
@@ -206,6 +218,10 @@ pub struct WorldCounters {
     pub resets: u64,
     /// Stream directions that went silent.
     pub silences: u64,
+    /// Pieces that were late.
+    pub late_pieces: u64,
+    /// Splits that held something back.
+    pub splits: u64,
     /// Disk operations that took long.
     pub stalls: u64,
     /// Jumps of the wall clock that were drawn.

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Lives of a seed, the last one apart.
-const LIVES: u32 = 6;
+const LIVES: u32 = 12;
 /// Every so-manieth seed is run twice, and must be the same run.
 const TWICE_EVERY: u64 = 16;
 /// Violations after which no more seeds are begun.

@@ -15,7 +15,7 @@ pub(crate) struct Weather {
     is_disk_stalling: bool,
     /// So many bytes more, and it is full.
     free_bytes: Option<u64>,
-    /// Connections break and fall silent.
+    /// Connections break and fall silent, pieces are late, machine and clients are split.
     is_network_failing: bool,
     /// The wall clock jumps.
     is_clock_jumping: bool,
@@ -33,14 +33,15 @@ impl Weather {
         };
         let reach = [60, 400, 2000, 6000][random.below(4) as usize];
         let operations = 1 + random.below(reach);
-        let seconds_max = [2, 10, 40][random.below(3) as usize];
+        // The longest have quiet in them: clients have nothing to send, sockets and files idle.
+        let seconds_max = [2, 10, 40, 90][random.below(4) as usize];
         let room = 1 + random.below(12);
         Self {
-            is_disk_failing: random.chance(1, 6),
-            is_disk_stalling: random.chance(1, 4),
+            is_disk_failing: random.chance(1, 5),
+            is_disk_stalling: random.chance(1, 3),
             free_bytes: random.chance(1, 10).then_some(room << 19),
-            is_network_failing: random.chance(1, 3),
-            is_clock_jumping: random.chance(1, 6),
+            is_network_failing: random.chance(1, 2),
+            is_clock_jumping: random.chance(1, 5),
             crash: random.chance(4, 6).then_some((operations, crash)),
             seconds: 1 + random.below(seconds_max),
         }
@@ -62,12 +63,15 @@ impl Weather {
             Some(free) => scene.world.used_bytes() + free,
             None => SPACE_BYTES,
         };
-        // Some disks fail often, and some once in a while.
-        let rate = [200, 3000][scene.random.below(2) as usize];
+        // Some disks fail often, and some once in a while. Not much happens behind a failed write
+        // or flush, which is final for its shard.
+        let rate = [200, 3000, 20_000][scene.random.below(3) as usize];
+        let final_rate = rate.min(3000);
+        let stalls = [20_000, 200_000][scene.random.below(2) as usize];
         let rates = scene.random.below(8);
-        let rate_of = |nth: u64| match self.is_disk_failing && (rates == nth || rates > 4) {
-            true => rate,
-            false => 0,
+        let rate_of = |nth: u64, rate: u32| match rates == nth || rates > 4 {
+            true if self.is_disk_failing => rate,
+            _ => 0,
         };
         let network = match self.is_network_failing {
             true => scene.random.below(3) + 1,
@@ -77,20 +81,22 @@ impl Weather {
         scene.is_calm = self.is_calm();
         scene.is_disk_good = self.is_disk_good();
         scene.world.configure(|config: &mut WorldConfig| {
-            config.wall_jump_per_million = if weather.is_clock_jumping { 2000 } else { 0 };
+            config.wall_jump_per_million = if weather.is_clock_jumping { 4000 } else { 0 };
             config.disk = DiskConfig {
                 space_bytes,
-                stall_per_million: if weather.is_disk_stalling { 20_000 } else { 0 },
-                read_error_per_million: rate_of(0),
-                write_error_per_million: rate_of(1),
-                sync_error_per_million: rate_of(2),
-                short_write_per_million: rate_of(3),
-                interrupted_per_million: 10 * rate_of(4),
+                stall_per_million: if weather.is_disk_stalling { stalls } else { 0 },
+                read_error_per_million: rate_of(0, rate),
+                write_error_per_million: rate_of(1, final_rate),
+                sync_error_per_million: rate_of(2, final_rate),
+                short_write_per_million: rate_of(3, rate),
+                interrupted_per_million: rate_of(4, 5 * rate),
                 ..config.disk.clone()
             };
             config.network = NetworkConfig {
                 reset_per_million: network * 4000,
                 silent_per_million: network * 1000,
+                late_per_million: network * 25_000,
+                split_per_million: network * 300,
                 ..config.network.clone()
             };
         });

@@ -31,6 +31,10 @@ pub(super) struct Network {
     ends: BTreeMap<u32, End>,
     /// Ends of clients at which something happened that they have not looked at.
     news: BTreeSet<u32>,
+    /// Nothing arrives anywhere before this time.
+    split_until_ns: u64,
+    /// The split held something back.
+    is_split_felt: bool,
 }
 
 #[derive(Debug)]
@@ -116,12 +120,15 @@ impl Network {
             listeners: BTreeMap::new(),
             ends: BTreeMap::new(),
             news: BTreeSet::new(),
+            split_until_ns: 0,
+            is_split_felt: false,
         }
     }
 
     /// The machine stops: its sockets are gone, and who was connected will notice.
     pub(super) fn machine_stopped(&mut self) {
         self.listeners.clear();
+        self.split_until_ns = 0;
         self.ends.retain(|_, end| end.owner == Owner::Client);
         for (&id, end) in &mut self.ends {
             end.incoming.clear();

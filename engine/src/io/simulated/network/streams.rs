@@ -154,14 +154,31 @@ impl Inner {
             self.counters.silences += u64::from(!other.is_deaf);
             other.is_deaf = true;
         }
+        self.maybe_split();
         self.deliver_later(peer, Piece::Bytes(bytes));
     }
 
+    /// Splits the network, if it is not split and chance wants it.
+    fn maybe_split(&mut self) {
+        let now = self.now();
+        let config = &self.config.network;
+        let network = &mut self.network;
+        if now >= network.split_until_ns && network.random.per_million(config.split_per_million) {
+            network.split_until_ns = now + network.random.below(config.split_ns_max);
+            network.is_split_felt = false;
+        }
+    }
+
     pub(super) fn deliver_later(&mut self, to: u32, piece: Piece) {
-        let delay = self
-            .network
-            .random
-            .within(&self.config.network.delay_ns.clone());
+        let config = &self.config.network;
+        let mut delay = self.network.random.within(&config.delay_ns);
+        let is_late = self.network.random.per_million(config.late_per_million);
+        if is_late {
+            delay += self
+                .network
+                .random
+                .within(&(config.late_ns_max / 100..config.late_ns_max));
+        }
         let now = self.now();
         let Some(end) = self.network.ends.get_mut(&to) else {
             return;
@@ -172,6 +189,7 @@ impl Inner {
         if end.is_deaf {
             return;
         }
+        self.counters.late_pieces += u64::from(is_late);
         let time = end.last_arrival_ns.max(now + delay);
         end.last_arrival_ns = time;
         end.incoming.push_back(piece);
@@ -180,6 +198,12 @@ impl Inner {
 
     /// The next piece reaches an end.
     pub(in crate::io::simulated) fn arrive(&mut self, to: u32) {
+        let split_until_ns = self.network.split_until_ns;
+        if self.now() < split_until_ns {
+            let is_first = !std::mem::replace(&mut self.network.is_split_felt, true);
+            self.counters.splits += u64::from(is_first);
+            return self.schedule(split_until_ns, Event::Arrival(to));
+        }
         let Some(end) = self.network.ends.get_mut(&to) else {
             return;
         };

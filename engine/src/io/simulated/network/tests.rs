@@ -378,3 +378,40 @@ fn somebody_outside_is_woken_at_a_time_and_time_passes_while_the_machine_is_off(
     world.stay_off(1_000);
     assert_eq!(world.now_ns(), time + 1_000);
 }
+
+#[test]
+fn a_stream_with_late_pieces_through_splits_arrives_whole_and_in_order() {
+    let (world, mut ios) = world(3, 1);
+    let (client, socket, _) = connected(&world, &mut ios[0]);
+    let began_ns = world.now_ns();
+    world.configure(|config| {
+        config.network.late_per_million = 500_000;
+        config.network.split_per_million = 500_000;
+    });
+    let sent = numbered(200_000);
+    client.send(&sent);
+    let mut got = Vec::new();
+    while got.len() < sent.len() {
+        got.extend(receive_slot(&world, &mut ios[0], socket).unwrap());
+    }
+    assert_eq!(got, sent);
+    let counters = world.counters();
+    assert!(
+        counters.late_pieces > 0 && counters.splits > 0,
+        "{counters:?}"
+    );
+    assert!(world.now_ns() - began_ns > 1_000_000_000);
+}
+
+#[test]
+fn a_split_that_holds_nothing_back_is_not_counted() {
+    let (world, mut ios) = world(1, 1);
+    let (client, socket, _) = connected(&world, &mut ios[0]);
+    world.configure(|config| config.network.split_per_million = 1_000_000);
+    client.go_silent();
+    client.send(b"lost");
+    drain(&world);
+    world.configure(|config| config.network.split_per_million = 0);
+    assert_eq!(world.counters().splits, 0);
+    ios[0].close_socket(socket);
+}
