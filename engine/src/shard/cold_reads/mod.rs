@@ -127,6 +127,8 @@ struct Reader {
     pieces: Vec<u32>,
     missing: u32,
     is_sequential: bool,
+    /// It failed together with bytes around it, and is read again without them.
+    is_alone: bool,
 }
 
 /// The cold reads of a shard.
@@ -185,6 +187,7 @@ impl ColdReads {
                 pieces: Vec::new(),
                 missing: 0,
                 is_sequential,
+                is_alone: false,
             },
         );
     }
@@ -207,6 +210,7 @@ impl ColdReads {
                 pieces: Vec::new(),
                 missing: 0,
                 is_sequential: false,
+                is_alone: false,
             },
         );
     }
@@ -308,7 +312,8 @@ pub struct Env<'a, L> {
 
 impl ColdReads {
     fn begin(&mut self, env: &mut Env<'_, impl ColdLogs>, mut reader: Reader) {
-        let stretch = stretch_of(reader.handle, &reader.wanted);
+        let mut stretch = stretch_of(reader.handle, &reader.wanted);
+        stretch.is_alone = reader.is_alone;
         let slot = self.vacant.pop().unwrap_or_else(|| {
             self.readers.push(None);
             u32::try_from(self.readers.len() - 1).expect("fewer readers than 2^32")
@@ -374,8 +379,8 @@ impl ColdReads {
     }
 
     /// A piece of a reader did not come. While it waited for its turn the segment may have gone,
-    /// and its file with it: then that says nothing about the disk. Else the first batch is asked
-    /// for alone, since what failed may lie behind it.
+    /// and its file with it: then that says nothing about the disk. Else the first batch is read
+    /// once more, alone, since what failed may lie behind it, or around it: pieces are shared.
     fn failed(&mut self, env: &mut Env<'_, impl ColdLogs>, mut reader: Reader, error: ReadError) {
         let (file, generation) = match &reader.wanted {
             Wanted::Records(read) => (read.file, read.generation),
@@ -385,8 +390,9 @@ impl ColdReads {
         if !is_of_disk || env.logs.has_segment(reader.handle, file, generation) {
             if let (Wanted::Records(_), Some(request)) = (&reader.wanted, reader.request)
                 && is_of_disk
-                && request.bytes_max > 1
+                && !reader.is_alone
             {
+                reader.is_alone = true;
                 let first = ReadRequest {
                     bytes_max: 1,
                     ..request
@@ -543,6 +549,7 @@ fn stretch_of(handle: PartitionHandle, wanted: &Wanted) -> Stretch {
             generation: read.generation,
             range: read.range.clone(),
             data_end: read.data_end.min(read.range.end),
+            is_alone: false,
         },
         Wanted::Index(read) => Stretch {
             handle,
@@ -550,6 +557,7 @@ fn stretch_of(handle: PartitionHandle, wanted: &Wanted) -> Stretch {
             generation: read.generation,
             range: read.range.clone(),
             data_end: read.range.end,
+            is_alone: false,
         },
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Stretch {
     pub(super) range: Range<u64>,
     /// End of what counts in it.
     pub(super) data_end: u64,
+    /// Not to be read together with what is around it.
+    pub(super) is_alone: bool,
 }
 
 /// What happened to a piece that a reader waits for.
@@ -279,8 +281,10 @@ impl Pieces {
         let covered_to = stretch.data_end.min(end);
         if let Some(&slot) = self.newest.get(&key) {
             let piece = self.piece(slot);
-            let fits = piece.range.start <= start && piece.range.end >= end;
-            if fits && piece.covered_to >= covered_to {
+            let is_exact = piece.range == (start..end);
+            let is_wider = piece.range.start <= start && piece.range.end >= end;
+            let may_be_wider = !stretch.is_alone || matches!(piece.state, State::Loaded(_));
+            if (is_exact || is_wider && may_be_wider) && piece.covered_to >= covered_to {
                 return slot;
             }
         }

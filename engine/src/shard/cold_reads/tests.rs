@@ -459,12 +459,14 @@ fn a_read_that_knows_of_more_records_does_not_take_the_shorter_stretch() {
 #[test]
 fn a_failing_disk_is_told_to_every_reader_and_tried_again_by_the_next() {
     let mut f = fixture(&[30 * KIB; 40]);
-    f.world.script(ScriptedFault {
-        target: FaultTarget::Read,
-        path: None,
-        skip: 0,
-        fault: DiskFault::Error(libc::EIO),
-    });
+    for _ in 0..2 {
+        f.world.script(ScriptedFault {
+            target: FaultTarget::Read,
+            path: None,
+            skip: 0,
+            fault: DiskFault::Error(libc::EIO),
+        });
+    }
     f.start(0, 1);
     f.start(1, 1);
     for done in f.settle() {
@@ -472,6 +474,24 @@ fn a_failing_disk_is_told_to_every_reader_and_tried_again_by_the_next() {
         assert_eq!(error, ReadError::Io(IoFailure::Os(libc::EIO)));
     }
     assert_eq!(f.read(0, 1).unwrap()[..10], f.batch(0)[..10]);
+}
+
+#[test]
+fn a_batch_does_not_fail_with_the_bytes_around_it() {
+    let mut f = fixture(&[30 * KIB; 40]);
+    // Whole to the end of the first granule.
+    let path = SegmentFile::records(FILE).path();
+    assert!(f.world.truncate(&path, GRANULE_BYTES));
+    // The second waits for the stretch that the first one asked for, and that fails.
+    let many = f.start(0, 200 * KIB as usize);
+    let one = f.start(0, 1);
+    let mut done = f.settle();
+    done.sort_by_key(|done| done.ticket);
+    assert_eq!([done[0].ticket, done[1].ticket], [many, one]);
+    for done in done {
+        let bytes = concat(&done.result.unwrap().parts);
+        assert_eq!(bytes[..30 * KIB as usize], *f.batch(0));
+    }
 }
 
 #[test]
@@ -529,8 +549,10 @@ fn an_interrupted_read_is_repeated_once() {
     };
     f.world.script(fault(0));
     assert!(f.read(0, 1).is_ok());
-    f.world.script(fault(0));
-    f.world.script(fault(0));
+    // The batch alone is tried again once more.
+    for _ in 0..4 {
+        f.world.script(fault(0));
+    }
     let error = f.read(20, 1).unwrap_err();
     assert_eq!(error, ReadError::Io(IoFailure::Os(libc::EINTR)));
 }
