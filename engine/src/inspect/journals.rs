@@ -397,6 +397,11 @@ impl Ring<'_> {
         }
         known.log_end = entry.end_offset;
         known.batches.append(&mut batches);
+        if entry.placed_start < entry.placed_end
+            && let Some(facts) = known.segments.iter_mut().find(|it| it.file == entry.file)
+        {
+            facts.prepared = facts.prepared.max(entry.placed_end);
+        }
         let faults = faults.into_iter();
         known
             .faults
@@ -537,6 +542,7 @@ impl Known {
                     base_offset: *base_offset,
                     end_offset: *base_offset,
                     bytes: SEGMENT_DATA_START,
+                    prepared: 0,
                     index_blocks: 0,
                     owner,
                     index: SegmentIndex::default(),

@@ -7,6 +7,8 @@
 
 mod journals;
 mod segments;
+#[cfg(test)]
+mod tests;
 
 use crate::engine::root_file::{COPIES, Root};
 use crate::ids::{FileId, PartitionHandle, TopicId};

@@ -133,13 +133,14 @@ impl SegmentCheck<'_, '_> {
             .then(|| format!("its granule has crc {stored:#010x}, computed {computed:#010x}"))
     }
 
-    /// The first block of a segment that is younger than the checkpoint: zeros where its file is
-    /// not made yet, else its owner.
+    /// The first block of a segment that is younger than the checkpoint: its owner, or zeros where
+    /// nothing says that its file is made.
     fn check_identity(&mut self, path: &str) {
         let mut block = vec![0; BLOCK];
         let is_there = self.bytes.is_some_and(|bytes| bytes >= BLOCK_BYTES);
         let read = self.source.read(Dir::Segments, &self.name, 0, &mut block);
-        if !is_there || read.is_ok() && block.iter().all(|&byte| byte == 0) {
+        let is_made = self.facts.prepared > 0;
+        if !is_there || !is_made && read.is_ok() && block.iter().all(|&byte| byte == 0) {
             return;
         }
         let owner = &self.facts.owner;

@@ -19,6 +19,8 @@ pub struct SegmentFacts {
     pub end_offset: i64,
     /// Position behind its last record.
     pub bytes: u64,
+    /// Bytes of its file that are prepared, as far as is known.
+    pub prepared: u64,
     /// Blocks of its index file that are written.
     pub index_blocks: u32,
     /// Whose its granules are.
@@ -43,6 +45,7 @@ impl Partition {
             base_offset: segment.base_offset,
             end_offset: segment.end_offset,
             bytes: segment.end - segment.start,
+            prepared: segment.prepared,
             index_blocks: segment.index_blocks_written,
             owner: self.owner(segment),
             index: segment.index.as_deref().cloned().unwrap_or_default(),
