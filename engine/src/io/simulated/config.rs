@@ -1,6 +1,6 @@
 //! What a simulated world is like, what may go wrong in it, and what did.
 
-use crate::io::FilePath;
+use crate::io::{Dir, FilePath};
 use std::ops::Range;
 
 /// Settings of a world.
@@ -58,13 +58,15 @@ pub struct DiskConfig {
     pub interrupted_per_million: u32,
     /// A write ends short.
     pub short_write_per_million: u32,
+    /// The files that dishonesty is for: those of this folder, or all.
+    pub dishonest_in: Option<Dir>,
     /// Dishonest: one bit of a written block is wrong for ever.
     pub bit_flip_per_million: u32,
     /// Dishonest: a write goes to another place of its file.
     pub misdirected_per_million: u32,
     /// Dishonest: a write is acknowledged and forgotten.
     pub lost_write_per_million: u32,
-    /// Dishonest: a read gives what was there at the last flush.
+    /// Dishonest: a read gives what was there before the last write.
     pub stale_read_per_million: u32,
 }
 
@@ -81,6 +83,7 @@ impl Default for DiskConfig {
             sync_error_per_million: 0,
             interrupted_per_million: 0,
             short_write_per_million: 0,
+            dishonest_in: None,
             bit_flip_per_million: 0,
             misdirected_per_million: 0,
             lost_write_per_million: 0,
@@ -164,7 +167,7 @@ pub enum DiskFault {
     Misdirected,
     /// A write is acknowledged and forgotten.
     LostWrite,
-    /// A read gives what was there at the last flush.
+    /// A read gives what was there before the last write.
     StaleRead,
     /// It takes this many nanoseconds longer.
     Stall(u64),
@@ -206,8 +209,16 @@ pub struct WorldCounters {
     pub blocks_garbage: u64,
     /// Folder changes that a power cut took back.
     pub names_lost: u64,
-    /// Faults of the disk, scripted and drawn; stalls are none.
+    /// Operations of the disk that failed, scripted and drawn.
     pub disk_faults: u64,
+    /// Writes that left a bit wrong.
+    pub bits_flipped: u64,
+    /// Writes that were acknowledged and forgotten.
+    pub writes_lost: u64,
+    /// Writes that went to another place.
+    pub writes_misdirected: u64,
+    /// Reads that gave other bytes than were written last.
+    pub reads_stale: u64,
     /// Operations refused because the disk was full.
     pub disk_full: u64,
     /// Completions that overtook an operation submitted before them.

@@ -7,6 +7,7 @@
 use super::random::Random;
 use crate::io::{Dir, FilePath};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::rc::Rc;
 
 /// A block, the unit of a direct write.
@@ -27,6 +28,8 @@ pub(super) struct NodeId(pub(super) u32);
 pub(super) struct Block {
     pub(super) durable: Option<Rc<Data>>,
     pub(super) cached: Option<Rc<Data>>,
+    /// What lay here before the last write, for a disk that lies.
+    past: Option<Rc<Data>>,
     /// Sectors of `cached` that no flush covered.
     pub(super) dirty: u8,
 }
@@ -94,7 +97,8 @@ impl Node {
     /// Puts a whole block into the cache, un-flushed.
     pub(super) fn put_block(&mut self, index: usize, data: Option<Rc<Data>>) {
         self.unreadable.remove(&index);
-        self.block_mut(index).cached = data;
+        let block = self.block_mut(index);
+        block.past = std::mem::replace(&mut block.cached, data);
         self.mark_dirty(index, ALL_SECTORS);
     }
 
@@ -131,25 +135,24 @@ impl Node {
         }
     }
 
+    /// Whether other bytes lay in these blocks before they were written last.
+    pub(super) fn differs_when_stale(&self, blocks: Range<usize>) -> bool {
+        let end = blocks.end.min(self.blocks.len());
+        let blocks = self.blocks.get(blocks.start..end).unwrap_or_default();
+        let bytes = |image: &Option<Rc<Data>>| image.as_deref().copied().unwrap_or([0; BLOCK]);
+        let differs = |block: &Block| bytes(&block.past) != bytes(&block.cached);
+        blocks.iter().any(differs)
+    }
+
     /// Gives `[position, position + length)` to `out`, cut at the end of the file.
-    pub(super) fn read(
-        &self,
-        position: u64,
-        length: u64,
-        durable: bool,
-        out: &mut dyn FnMut(&[u8]),
-    ) {
+    pub(super) fn read(&self, position: u64, length: u64, stale: bool, out: &mut dyn FnMut(&[u8])) {
         static ZEROS: Data = [0; BLOCK];
         let mut at = position;
         let file_end = self.bytes.min(position + length);
         while at < file_end {
             let block = self.blocks.get((at / BLOCK as u64) as usize);
             let data = block.and_then(|block| {
-                let image = if durable {
-                    &block.durable
-                } else {
-                    &block.cached
-                };
+                let image = if stale { &block.past } else { &block.cached };
                 image.as_deref()
             });
             let within = (at % BLOCK as u64) as usize;

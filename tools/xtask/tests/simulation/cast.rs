@@ -20,18 +20,7 @@ pub(crate) fn cast(scene: &mut Scene) -> Vec<Box<dyn Actor>> {
     }
     let topics = topics.into_iter().map(|(topic, _)| topic).collect();
     let mut actors: Vec<Box<dyn Actor>> = vec![Box::new(Admin::new(1, topics))];
-    for partition in scene.partitions.clone() {
-        let random = &mut scene.random;
-        for _ in 0..1 + random.below(2) {
-            let id = actors.len() as u32 + 1;
-            let style = style(random, &partition);
-            actors.push(Box::new(Producer::new(id, partition.clone(), style)));
-        }
-        let id = actors.len() as u32 + 1;
-        let fetch_bytes = [1000, 20_000, 200_000][random.below(3) as usize];
-        let reader = Reader::new(id, partition, fetch_bytes, false);
-        actors.push(Box::new(reader));
-    }
+    actors.extend(writers_and_readers(scene, 2));
     if scene.random.chance(1, 2) {
         let orders = |partition: &&Partition| partition.topic == "orders";
         let partitions: Vec<Partition> = scene.partitions.iter().filter(orders).cloned().collect();
@@ -47,6 +36,24 @@ pub(crate) fn cast(scene: &mut Scene) -> Vec<Box<dyn Actor>> {
         let id = actors.len() as u32 + 1;
         let pause_ns_max = [500_000_000, 10_000_000_000][scene.random.below(2) as usize];
         actors.push(Box::new(Trimmer::new(id, partition, pause_ns_max)));
+    }
+    actors
+}
+
+/// Producers and a reader for each partition; their numbers count from `first_id`.
+pub(crate) fn writers_and_readers(scene: &mut Scene, first_id: u32) -> Vec<Box<dyn Actor>> {
+    let mut actors: Vec<Box<dyn Actor>> = Vec::new();
+    for partition in scene.partitions.clone() {
+        let random = &mut scene.random;
+        for _ in 0..1 + random.below(2) {
+            let id = first_id + actors.len() as u32;
+            let style = style(random, &partition);
+            actors.push(Box::new(Producer::new(id, partition.clone(), style)));
+        }
+        let id = first_id + actors.len() as u32;
+        let fetch_bytes = [1000, 20_000, 200_000][random.below(3) as usize];
+        let reader = Reader::new(id, partition, fetch_bytes, false);
+        actors.push(Box::new(reader));
     }
     actors
 }

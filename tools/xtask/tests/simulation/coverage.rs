@@ -39,6 +39,10 @@ counts! {
         disk_faults: "disk faults",
         disk_full: "operations on a full disk",
         stalls: "stalls",
+        bits_flipped: "writes that left a bit wrong",
+        writes_lost: "writes lost",
+        writes_misdirected: "writes misdirected",
+        reads_stale: "stale reads",
         resets: "connections reset",
         silences: "directions gone silent",
         late_pieces: "late pieces of streams",
@@ -46,6 +50,7 @@ counts! {
         wall_jumps: "jumps of the wall clock",
         checkpoints_rotten: "checkpoint copies that rotted",
         segments_rotten: "blocks of segments that rotted",
+        journals_rotten: "blocks of journals that rotted",
     }
 }
 
@@ -96,6 +101,10 @@ impl Faults {
             disk_faults: counters.disk_faults,
             disk_full: counters.disk_full,
             stalls: counters.stalls,
+            bits_flipped: counters.bits_flipped,
+            writes_lost: counters.writes_lost,
+            writes_misdirected: counters.writes_misdirected,
+            reads_stale: counters.reads_stale,
             resets: counters.resets,
             silences: counters.silences,
             late_pieces: counters.late_pieces,
@@ -103,6 +112,7 @@ impl Faults {
             wall_jumps: counters.wall_jumps,
             checkpoints_rotten: 0,
             segments_rotten: 0,
+            journals_rotten: 0,
         }
     }
 

@@ -134,7 +134,6 @@ fn take_records(
         records: fetched.records,
     };
     scene.note(id, What::Poll(poll));
-    // What a crash took from the end of a relaxed log is a gap until the next append.
-    let is_in_gap = bytes.is_empty() && !partition.is_durable;
+    let is_in_gap = bytes.is_empty() && scene.may_be_gap(partition, next);
     Read::Next(next, next >= end || is_in_gap)
 }

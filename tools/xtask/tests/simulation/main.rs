@@ -1,15 +1,17 @@
 //! The simulation: whole brokers with their clients on simulated machines, a seed a run.
 //!
 //! `cargo xtask simulate` runs it; without arguments (`cargo test`) a few seeds are run. Files:
-//! `run` (a seed's life), `machine` (the broker), `limits`, `weather` (what goes wrong), `scene`
-//! (what clients share), `cast` (who they are), `actor` and `link` (what each has), the clients,
-//! `payload` (records), `coverage` (marks), `seeds` (many runs).
+//! `run` (a seed's life), `rotten` (what comes behind it), `machine` (the broker), `limits`,
+//! `weather`, `rot` and `lies` (what goes wrong), `scene` (what clients share), `cast` (who they
+//! are), `actor` and `link` (what each has), the clients, `payload` (records), `coverage` (marks),
+//! `seeds` (many runs).
 
 mod actor;
 mod admin;
 mod cast;
 mod coverage;
 mod fetching;
+mod lies;
 mod limits;
 mod link;
 mod machine;
@@ -19,6 +21,7 @@ mod payload;
 mod producer;
 mod reader;
 mod rot;
+mod rotten;
 mod run;
 mod scene;
 mod seeds;

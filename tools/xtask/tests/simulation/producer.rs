@@ -50,6 +50,7 @@ struct Sent {
     correlation_id: i32,
     op: u64,
     first: u64,
+    count: u32,
     sent_ns: u64,
 }
 
@@ -141,6 +142,10 @@ impl Producer {
                 let base_offset = (code == Some(ErrorCode::None) && result.base_offset >= 0)
                     .then_some(result.base_offset);
                 let op = sent.op;
+                if let Some(base) = base_offset {
+                    let end = base + i64::from(sent.count);
+                    scene.saw_acked(self.partition.log, end);
+                }
                 scene.note(self.id, What::Acked { op, base_offset });
                 self.backlog.retain(|batch| batch.first != sent.first);
                 self.is_known = true;
@@ -239,6 +244,7 @@ impl Producer {
             correlation_id,
             op,
             first,
+            count,
             sent_ns: scene.now_ns(),
         });
     }

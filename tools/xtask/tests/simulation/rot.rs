@@ -49,22 +49,25 @@ pub(crate) fn spoil_checkpoint(
     true
 }
 
-/// Turns a bit of some block of some segment or index file; whether there was one.
-pub(crate) fn spoil_segment(world: &World, random: &mut Random) -> bool {
-    let names = world.names(Dir::Segments);
-    let files: Vec<&String> = names
-        .iter()
-        .filter(|name| name.ends_with(".seg") || name.ends_with(".idx"))
-        .collect();
+/// Turns a bit of some block of some segment or index file, or of some journal's ring; whether
+/// there was one.
+pub(crate) fn spoil(world: &World, random: &mut Random, dir: Dir) -> bool {
+    let names = world.names(dir);
+    let is_wanted = |name: &&String| {
+        let endings = [".seg", ".idx", ".jnl"];
+        endings.iter().any(|ending| name.ends_with(ending))
+    };
+    let files: Vec<&String> = names.iter().filter(is_wanted).collect();
     if files.is_empty() {
         return false;
     }
     let name = files[random.below(files.len() as u64) as usize];
-    let path = FilePath::new(Dir::Segments, name.clone());
+    let path = FilePath::new(dir, name.clone());
     let bytes = world
         .content(&path)
         .map_or(0, |content| content.len() as u64);
-    // Most of a file is space that was prepared and not written.
-    let blocks = (bytes / BLOCK_BYTES).min(40);
+    // Most of a segment is space that was prepared and not written.
+    let most = if dir == Dir::Segments { 40 } else { u64::MAX };
+    let blocks = (bytes / BLOCK_BYTES).min(most);
     world.rot(&path, random.below(blocks))
 }

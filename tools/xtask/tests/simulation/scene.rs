@@ -30,7 +30,7 @@ pub(crate) struct Scene {
     pub(crate) is_calm: bool,
     /// No operation of the disk fails but by a crash.
     pub(crate) is_disk_good: bool,
-    /// Bits of files turned over.
+    /// Bits of files turned over, or the disk lies.
     pub(crate) is_rotten: bool,
     /// Answers, and refused starts, that told of damage.
     pub(crate) damage_told: u64,
@@ -47,6 +47,8 @@ pub(crate) struct Scene {
     pub(crate) offsets_fetched: u64,
     /// Members that left their group.
     pub(crate) members_left: u64,
+    /// The end of what was acknowledged, by log.
+    acked_ends: BTreeMap<LogId, i64>,
     /// The end of what may have been deleted, and the highest end seen, by log.
     ends: BTreeMap<LogId, (i64, i64)>,
     next_op: u64,
@@ -73,6 +75,7 @@ impl Scene {
             commits_done: 0,
             offsets_fetched: 0,
             members_left: 0,
+            acked_ends: BTreeMap::new(),
             ends: BTreeMap::new(),
             next_op: 0,
             next_number: 1,
@@ -116,7 +119,8 @@ impl Scene {
     pub(crate) fn may_answer(&self, code: ErrorCode) -> bool {
         match code {
             ErrorCode::KafkaStorageError | ErrorCode::UnknownServerError => !self.is_disk_good,
-            code => code.is_retriable() && code != ErrorCode::CorruptMessage,
+            ErrorCode::CorruptMessage => self.is_rotten,
+            code => code.is_retriable(),
         }
     }
 
@@ -128,6 +132,20 @@ impl Scene {
     /// The highest end of a log that a reader saw.
     pub(crate) fn known_end(&self, log: LogId) -> i64 {
         self.ends.get(&log).map_or(0, |(_, end)| *end)
+    }
+
+    /// A batch was acknowledged that ends here.
+    pub(crate) fn saw_acked(&mut self, log: LogId, end: i64) {
+        let known = self.acked_ends.entry(log).or_default();
+        *known = end.max(*known);
+    }
+
+    /// Whether an empty answer at `offset` below the end of a log is none to wait for: a gap, until
+    /// the next append. A crash leaves one in a relaxed log; in any log, a batch that was refused
+    /// since it would have shared a block with damage.
+    pub(crate) fn may_be_gap(&self, partition: &Partition, offset: i64) -> bool {
+        let acked_end = self.acked_ends.get(&partition.log).copied();
+        !partition.is_durable || (self.is_rotten && acked_end.is_none_or(|end| offset >= end))
     }
 
     pub(crate) fn saw_end(&mut self, log: LogId, end: i64) {

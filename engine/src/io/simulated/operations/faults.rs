@@ -1,20 +1,24 @@
 //! Which operation fails, and how: as a test scripted it, or by chance.
 
 use super::{bytes_of, file_of, path_of, target_of};
-use crate::io::Op;
 use crate::io::simulated::config::{DiskFault, FaultTarget, ScriptedFault};
 use crate::io::simulated::disk::BLOCK;
 use crate::io::simulated::world::Inner;
+use crate::io::{FilePath, Op};
 
 impl Inner {
     pub(super) fn draw_fault(&mut self, shard: usize, op: &Op) -> Option<DiskFault> {
-        let fault = self
-            .scripted_fault(shard, op)
-            .or_else(|| self.random_fault(op))?;
-        let is_stall = matches!(fault, DiskFault::Stall(_));
-        self.counters.stalls += u64::from(is_stall);
-        self.counters.disk_faults += u64::from(!is_stall);
-        Some(fault)
+        self.scripted_fault(shard, op)
+            .or_else(|| self.random_fault(shard, op))
+    }
+
+    /// An operation with this fault ended. What a dishonest one did counts where it is done.
+    pub(super) fn count_told(&mut self, fault: Option<DiskFault>) {
+        match fault {
+            Some(DiskFault::Stall(_)) => self.counters.stalls += 1,
+            Some(DiskFault::Error(_) | DiskFault::ShortWrite(_)) => self.counters.disk_faults += 1,
+            _ => {}
+        }
     }
 
     fn scripted_fault(&mut self, shard: usize, op: &Op) -> Option<DiskFault> {
@@ -22,13 +26,7 @@ impl Inner {
             return None;
         }
         let target = target_of(op)?;
-        let path = path_of(op).or_else(|| {
-            let file = file_of(op)?;
-            self.shards[shard]
-                .files
-                .get(&file.0)
-                .map(|open| open.path.clone())
-        });
+        let path = self.path_at(shard, op);
         let matches = |fault: &ScriptedFault| {
             fault.target == target && (fault.path.is_none() || fault.path == path)
         };
@@ -40,7 +38,18 @@ impl Inner {
         Some(self.faults.remove(index).fault)
     }
 
-    fn random_fault(&mut self, op: &Op) -> Option<DiskFault> {
+    fn path_at(&self, shard: usize, op: &Op) -> Option<FilePath> {
+        path_of(op).or_else(|| {
+            let file = file_of(op)?;
+            let open = self.shards[shard].files.get(&file.0);
+            open.map(|open| open.path.clone())
+        })
+    }
+
+    fn random_fault(&mut self, shard: usize, op: &Op) -> Option<DiskFault> {
+        let place = self.config.disk.dishonest_in;
+        let is_there = |dir| self.path_at(shard, op).is_some_and(|path| path.dir == dir);
+        let is_dishonest = place.is_none_or(is_there);
         let disk = &self.config.disk;
         let random = &mut self.disk_random;
         let target = target_of(op)?;
@@ -56,7 +65,9 @@ impl Inner {
             FaultTarget::Read if random.per_million(disk.read_error_per_million) => {
                 Some(DiskFault::Error(libc::EIO))
             }
-            FaultTarget::Read if random.per_million(disk.stale_read_per_million) => {
+            FaultTarget::Read
+                if is_dishonest && random.per_million(disk.stale_read_per_million) =>
+            {
                 Some(DiskFault::StaleRead)
             }
             FaultTarget::SyncData if random.per_million(disk.sync_error_per_million) => {
@@ -69,6 +80,8 @@ impl Inner {
                     Some(DiskFault::ShortWrite(
                         random.below(bytes_of(op) / BLOCK as u64) as u32,
                     ))
+                } else if !is_dishonest {
+                    None
                 } else if random.per_million(disk.bit_flip_per_million) {
                     Some(DiskFault::BitFlip)
                 } else if random.per_million(disk.misdirected_per_million) {

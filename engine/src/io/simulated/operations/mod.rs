@@ -245,6 +245,7 @@ impl Inner {
             fault,
             is_call,
         } = operation;
+        self.count_told(fault);
         let outcome = match op {
             Op::Read {
                 file,
@@ -316,6 +317,9 @@ impl Inner {
             room -= bytes.len() as u64;
             buf.extend_from_slice(bytes);
         });
+        if stale && node.differs_when_stale(first..behind) {
+            self.counters.reads_stale += 1;
+        }
         self.shards[shard].counters.reads += 1;
         self.shards[shard].counters.read_bytes += wanted - room;
         match room {
@@ -356,9 +360,14 @@ impl Inner {
             }
             Some(DiskFault::Misdirected) => {
                 let room = (self.disk.node(id).bytes / BLOCK as u64).saturating_sub(blocks);
-                position = self.disk_random.below(room + 1) * BLOCK as u64;
+                let elsewhere = self.disk_random.below(room + 1) * BLOCK as u64;
+                self.counters.writes_misdirected += u64::from(elsewhere != position);
+                position = elsewhere;
             }
-            Some(DiskFault::LostWrite) => written = &[],
+            Some(DiskFault::LostWrite) => {
+                self.counters.writes_lost += 1;
+                written = &[];
+            }
             _ => {}
         }
         if !written.is_empty() && !self.disk.grow(id, position + written.len() as u64) {
@@ -370,6 +379,7 @@ impl Inner {
         if fault == Some(DiskFault::BitFlip) && blocks > 0 {
             let block = first + self.disk_random.below(blocks) as usize;
             self.disk.flip_bit(id, block, &mut self.disk_random);
+            self.counters.bits_flipped += 1;
         }
         if durable && result.is_ok() {
             let end = position + written.len() as u64;
