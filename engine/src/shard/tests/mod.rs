@@ -6,3 +6,5 @@ mod harness;
 mod journal_rules;
 mod life;
 mod losses;
+mod start_rules;
+mod write_rules;
