@@ -19,6 +19,9 @@ pub(super) struct Coverage {
     /// Rot of the newest copy, with only an older checkpoint in the other one.
     pub(super) newest_rotten: u64,
     pub(super) reshards: u64,
+    pub(super) commits_forged: u64,
+    /// Lives in which the disk failed writes and nothing else.
+    pub(super) failed_writes: u64,
     pub(super) shard: ShardCounters,
 }
 
@@ -37,6 +40,8 @@ impl Coverage {
         self.checkpoints_rotten += more.checkpoints_rotten;
         self.newest_rotten += more.newest_rotten;
         self.reshards += more.reshards;
+        self.commits_forged += more.commits_forged;
+        self.failed_writes += more.failed_writes;
         add_counters(&mut self.shard, &more.shard);
     }
 
@@ -54,6 +59,8 @@ impl Coverage {
             ("changes of the number of shards", self.reshards),
             ("checkpoint copies that rotted", self.checkpoints_rotten),
             ("newest copies that rotted alone", self.newest_rotten),
+            ("commits made by others", self.commits_forged),
+            ("lives with failed writes alone", self.failed_writes),
             ("commits", self.shard.commits),
             ("placed bytes", self.shard.placed_bytes),
             ("bytes written back", self.shard.write_back_bytes),

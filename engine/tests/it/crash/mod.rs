@@ -6,6 +6,7 @@
 
 mod compacted;
 mod coverage;
+mod machine_off;
 mod oracle;
 mod oracle_tests;
 mod reading;

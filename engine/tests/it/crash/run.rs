@@ -5,9 +5,8 @@ use super::oracle::{Asked, Ending, Oracle, Sent};
 use super::turns::TURNS_MAX;
 use millrace_engine::ids::{JournalId, PartitionHandle, ShardId, Ticket};
 use millrace_engine::io::simulated::{Crash, Random, World, WorldConfig};
-use millrace_engine::io::{Completion, Dir, FilePath, Io};
+use millrace_engine::io::{Completion, Io};
 use millrace_engine::journal::check::JournalKey;
-use millrace_engine::journal::checkpoint::read_checkpoint;
 use millrace_engine::partition::{LogOffsets, ReadBatches, ReadError};
 use millrace_engine::shard::{
     CleanerConfig, Event, JournalSetup, OpenError, Shard, ShardConfig, ShardContent,
@@ -15,7 +14,7 @@ use millrace_engine::shard::{
 };
 use std::collections::BTreeMap;
 
-const KEY: JournalKey = JournalKey(*b"a test's journal");
+pub(super) const KEY: JournalKey = JournalKey(*b"a test's journal");
 
 /// Why a life is over.
 #[derive(Debug)]
@@ -41,6 +40,8 @@ pub(super) struct Node {
     pub(super) shard: Shard,
     /// It said that it acknowledges nothing any more.
     pub(super) is_stopped: bool,
+    /// The checkpoints in its two copies then.
+    pub(super) copies_at_stop: Option<[Option<u64>; 2]>,
     /// A client asked something of it: its next turn comes by itself.
     pub(super) is_asked: bool,
 }
@@ -62,6 +63,10 @@ pub(super) struct Run {
     pub(super) batches_made: u64,
     /// Clients fill the journal as fast as they can.
     pub(super) is_flood: bool,
+    /// The others have little to do beside this one.
+    pub(super) busy: Option<PartitionHandle>,
+    /// Faults of the disk when it began to fail as it does now, if each is a failed write.
+    pub(super) failed_writes_from: Option<u64>,
     ending: Ending,
     pub(super) turns_left: u64,
     /// What the turns are for.
@@ -105,6 +110,8 @@ impl Run {
             next_handle: 1,
             batches_made: 0,
             is_flood: false,
+            busy: None,
+            failed_writes_from: None,
             ending: Ending::Crashed(Crash::Kill),
             turns_left: 0,
             doing: String::new(),
@@ -144,6 +151,7 @@ impl Run {
         }
         self.faults_before = self.world.counters().disk_faults;
         self.is_checked = false;
+        self.busy = None;
         self.turns_left = TURNS_MAX;
         let shards = self.shards_wanted();
         let mut ios = self.world.restart(shards.max(self.journals.len()));
@@ -208,6 +216,7 @@ impl Run {
             self.world.kill();
         }
         self.rot_a_checkpoint();
+        self.forge_a_commit();
         self.ending = ending;
     }
 
@@ -270,40 +279,6 @@ impl Run {
         }
     }
 
-    /// A sector of one checkpoint copy may die while the machine is off; the other must do.
-    fn rot_a_checkpoint(&mut self) {
-        let nth = self.random.below(self.journals.len() as u64) as usize;
-        let Some(setup) = self.journals.get(nth).copied() else {
-            return;
-        };
-        let mut copies = ['A', 'B'].map(|letter| checkpoint_path(setup.id, letter));
-        // After a kill one copy may lie in the drive's cache alone: a power cut may still take it.
-        let number_of = |path: &FilePath| {
-            let number = checkpoint_number(&self.world, path, setup.id);
-            number.filter(|_| self.world.is_flushed(path))
-        };
-        let (Some(a), Some(b)) = (number_of(&copies[0]), number_of(&copies[1])) else {
-            return;
-        };
-        // Where the crash came between the two, the older one is on trial.
-        let is_between = a != b;
-        if !self.random.chance(1, if is_between { 2 } else { 3 }) {
-            return;
-        }
-        let is_b_first = if is_between {
-            b > a
-        } else {
-            self.random.chance(1, 2)
-        };
-        copies.rotate_left(usize::from(is_b_first));
-        while checkpoint_number(&self.world, &copies[0], setup.id).is_some() {
-            // Most of a small copy lies in its first blocks.
-            self.world.rot(&copies[0], self.random.below(3));
-        }
-        self.coverage.checkpoints_rotten += 1;
-        self.coverage.newest_rotten += u64::from(is_between);
-    }
-
     fn open(&mut self, ios: Vec<Io>) -> Result<(), Halt> {
         let journals = self.journals.clone();
         for (index, (mut io, setup)) in ios.into_iter().zip(journals).enumerate() {
@@ -313,6 +288,7 @@ impl Run {
                 io,
                 shard,
                 is_stopped: false,
+                copies_at_stop: None,
                 is_asked: true,
             });
         }
@@ -384,17 +360,6 @@ impl Run {
             log.batches.push_back(sent);
         }
     }
-}
-
-pub(super) fn checkpoint_path(journal: JournalId, letter: char) -> FilePath {
-    FilePath::new(Dir::Journal, format!("{:04x}.ckpt.{letter}", journal.0))
-}
-
-/// The number of the checkpoint in a copy, if it is whole.
-fn checkpoint_number(world: &World, path: &FilePath, journal: JournalId) -> Option<u64> {
-    let content = world.content(path)?;
-    let found = read_checkpoint(&content, &KEY, journal).ok()?;
-    Some(found.head.number)
 }
 
 const fn setup(journal: u16) -> JournalSetup {

@@ -1,5 +1,6 @@
 //! The shards' turns: they run when something woke them, as in production, and never otherwise.
 
+use super::machine_off::checkpoint_numbers;
 use super::oracle::Ending;
 use super::run::{Halt, Run};
 use millrace_engine::ids::ShardId;
@@ -133,6 +134,8 @@ impl Run {
                 }
                 self.coverage.fail_stops += u64::from(!node.is_stopped);
                 node.is_stopped = true;
+                let id = self.journals[index].id;
+                self.nodes[index].copies_at_stop = Some(checkpoint_numbers(&self.world, id));
             }
             Event::Advanced(_) | Event::DiskFull(_) | Event::IndexLoaded(_) => {}
         }
@@ -153,7 +156,45 @@ impl Run {
     pub(super) fn settle(&mut self) -> Result<(), Halt> {
         self.turn_until("answers", |run| {
             run.oracle.asked.is_empty() || run.nodes.iter().all(|node| node.is_stopped)
-        })
+        })?;
+        self.check_that_failed_writes_are_final()?;
+        self.check_that_stopped_shards_rest()
+    }
+
+    /// The copy that a stopped shard was writing may be torn: it leaves the other one alone.
+    fn check_that_stopped_shards_rest(&mut self) -> Result<(), Halt> {
+        if self.nodes.iter().all(|node| node.is_stopped) {
+            let what = "the end of what stopped shards began";
+            self.turn_until(what, |run| run.world.operations_in_flight() == 0)?;
+        }
+        for (node, journal) in self.nodes.iter().zip(&self.journals) {
+            let now = checkpoint_numbers(&self.world, journal.id);
+            let is_changed = |before: [Option<u64>; 2]| before[0] != now[0] && before[1] != now[1];
+            if node.copies_at_stop.is_some_and(is_changed) {
+                let problem = format!("{:?} went on with a checkpoint after its stop", journal.id);
+                return Err(Halt::Wrong(problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// A write that failed has stopped its shard by the time all that was begun has ended.
+    fn check_that_failed_writes_are_final(&mut self) -> Result<(), Halt> {
+        let faults = self.world.counters().disk_faults;
+        if self.failed_writes_from.is_none_or(|from| faults <= from) {
+            return Ok(());
+        }
+        let is_stopped = |run: &Self| run.nodes.iter().any(|node| node.is_stopped);
+        self.turn_until("the end of a failed write", |run| {
+            is_stopped(run) || run.world.operations_in_flight() == 0
+        })?;
+        self.coverage.failed_writes += 1;
+        match is_stopped(self) {
+            true => Ok(()),
+            false => Err(Halt::Wrong(
+                "a write failed and no shard stopped".to_owned(),
+            )),
+        }
     }
 
     pub(super) fn stop_cleanly(&mut self) -> Result<Ending, Halt> {

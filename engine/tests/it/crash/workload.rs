@@ -1,7 +1,8 @@
 //! What clients do between two crashes.
 
+use super::machine_off::checkpoint_path;
 use super::oracle::{Asked, Log, Recent, Sent, compacted, config};
-use super::run::{Halt, Node, Run, checkpoint_path};
+use super::run::{Halt, Node, Run};
 use millrace_engine::ids::{PartitionHandle, TopicId};
 use millrace_engine::io::simulated::{DiskFault, FaultTarget, ScriptedFault};
 use millrace_engine::partition::{AppendError, Appended, BatchBytes, Durability, PartitionSpec};
@@ -23,7 +24,15 @@ impl Run {
         if self.is_flood {
             self.hold_up_a_checkpoint();
         }
-        for _ in 0..actions {
+        let idle_from = if self.random.chance(1, 3) {
+            actions / 3
+        } else {
+            actions
+        };
+        for action in 0..actions {
+            if action == idle_from {
+                self.busy = self.pick_partition();
+            }
             for _ in 0..1 + self.random.below(4) {
                 self.act()?;
             }
@@ -57,11 +66,13 @@ impl Run {
         });
     }
 
-    pub(super) fn heal_disk(&self) {
+    pub(super) fn heal_disk(&mut self) {
         self.set_faults(0, 0);
     }
 
-    fn set_faults(&self, rate: u32, interruptions: u32) {
+    fn set_faults(&mut self, rate: u32, interruptions: u32) {
+        let faults = self.world.counters().disk_faults;
+        self.failed_writes_from = (rate > 0 && interruptions == 0).then_some(faults);
         self.world.configure(|config| {
             config.disk.write_error_per_million = rate;
             config.disk.short_write_per_million = rate;
@@ -95,6 +106,13 @@ impl Run {
             .logs
             .iter()
             .filter(|(_, log)| !log.is_delete_asked);
+        let is_busy = |handle: PartitionHandle| open.clone().any(|(&other, _)| other == handle);
+        if let Some(busy) = self.busy
+            && is_busy(busy)
+            && self.random.chance(31, 32)
+        {
+            return Some(busy);
+        }
         let count = open.clone().count() as u64;
         let nth = self.random.below(count) as usize;
         open.nth(nth).map(|(&handle, _)| handle)
