@@ -8,6 +8,7 @@ use super::node::{Node, config};
 use super::source::DiskSource;
 use millrace_engine::engine::accept_loss::{AcceptedLoss, Question, accept_loss_on};
 use millrace_engine::inspect::{Problem, Scope, check};
+use millrace_engine::io::Dir;
 use millrace_engine::io::simulated::{Crash, Random};
 use millrace_engine::partition::ReadError;
 use millrace_engine::shard::Loss;
@@ -57,13 +58,15 @@ pub(crate) fn run(seed: u64) -> Result<Option<Case>, String> {
     let mut random = Random::stream(seed, 31);
     let mut directory = make(seed, &mut random).map_err(|error| format!("making: {error}"))?;
     let world = directory.world.clone();
-    let Some(damage) = damage::draw(&world, &mut random, &directory.before) else {
+    let Some(damage) = damage::draw(&world, &mut random, (&directory.before, &directory.last))
+    else {
         return Ok(None);
     };
     let text = damage.to_string();
     let at = |error: String| format!("{text}: {error}");
     let named = verify(&directory);
     log::info!("rot: {text}; named {named:?}");
+    let segments = world.names(Dir::Segments);
     let mut started = Node::start(&world, directory.shards);
     let mut seen = Seen::default();
     let mut refused = false;
@@ -72,6 +75,11 @@ pub(crate) fn run(seed: u64) -> Result<Option<Case>, String> {
             seen = read_all(node, &directory.logs).map_err(at)?;
             if seen.silent.is_empty() {
                 append_to_all(node, &mut random, &mut directory, &seen).map_err(at)?;
+            }
+            let is_journal_damaged = damage.file == FileKind::Ring
+                && !(seen.told.is_empty() && seen.uncreated.is_empty());
+            if is_journal_damaged {
+                are_all_there(&segments, &world.names(Dir::Segments)).map_err(at)?;
             }
             if random.chance(1, 2) {
                 node.stop()
@@ -107,7 +115,8 @@ pub(crate) fn run(seed: u64) -> Result<Option<Case>, String> {
     is_named(&seen, &named, refused).map_err(at)?;
     let is_harmless = problems.is_empty() && named.is_ok() && !refused;
     let mut accepted = 0;
-    let is_beyond_help = named.is_err() || damage.file == FileKind::Set && refused;
+    let is_beyond_help =
+        named.is_err() || matches!(damage.file, FileKind::Set | FileKind::Journal) && refused;
     if !is_harmless && !is_beyond_help {
         accepted = accept(&mut directory, &mut random, &damage, &seen, refused).map_err(at)?;
     }
@@ -122,6 +131,15 @@ pub(crate) fn run(seed: u64) -> Result<Option<Case>, String> {
     }))
 }
 
+/// Of files that a damaged journal does not name nobody knows that they are of no use.
+fn are_all_there(before: &[String], now: &[String]) -> Result<(), String> {
+    let gone = before.iter().find(|name| !now.contains(name));
+    match gone {
+        Some(name) => Err(format!("{name} is removed although the journal is damaged")),
+        None => Ok(()),
+    }
+}
+
 /// A start may be refused where a file of a journal is not there as a whole, or cannot be read.
 fn may_refuse(damage: &Damage) -> bool {
     let is_incomplete = matches!(
@@ -129,7 +147,7 @@ fn may_refuse(damage: &Damage) -> bool {
         DamageKind::Removed | DamageKind::Truncated | DamageKind::Unreadable
     );
     match damage.file {
-        FileKind::Ring | FileKind::Checkpoint => is_incomplete,
+        FileKind::Ring | FileKind::Checkpoint | FileKind::Journal => is_incomplete,
         FileKind::Set => damage.kind == DamageKind::Removed,
         _ => false,
     }

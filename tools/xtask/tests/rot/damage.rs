@@ -14,6 +14,8 @@ pub(crate) enum FileKind {
     Set,
     Checkpoint,
     Ring,
+    /// All files of a journal.
+    Journal,
     Segment,
     Index,
     Ballast,
@@ -48,7 +50,7 @@ const KINDS: [DamageKind; 9] = [
 ];
 
 /// How often each kind of file is hit.
-const FILES: [FileKind; 16] = [
+const FILES: [FileKind; 17] = [
     FileKind::Root,
     FileKind::Set,
     FileKind::Checkpoint,
@@ -57,6 +59,7 @@ const FILES: [FileKind; 16] = [
     FileKind::Ring,
     FileKind::Ring,
     FileKind::Ring,
+    FileKind::Journal,
     FileKind::Segment,
     FileKind::Segment,
     FileKind::Segment,
@@ -142,9 +145,16 @@ fn block_of(content: &[u8], block: u64) -> [u8; BLOCK] {
 }
 
 /// Damages something. `None`: this seed found nothing that it could change.
-pub(crate) fn draw(world: &World, random: &mut Random, before: &Snapshot) -> Option<Damage> {
+pub(crate) fn draw(
+    world: &World,
+    random: &mut Random,
+    (before, last): (&Snapshot, &Snapshot),
+) -> Option<Damage> {
     let kind = KINDS[random.below(KINDS.len() as u64) as usize];
     let file = FILES[random.below(FILES.len() as u64) as usize];
+    if file == FileKind::Journal {
+        return remove_journal(world, random);
+    }
     let of_kind: Vec<FilePath> = files(world)
         .into_iter()
         .filter_map(|(found, path)| (found == file).then_some(path))
@@ -157,9 +167,21 @@ pub(crate) fn draw(world: &World, random: &mut Random, before: &Snapshot) -> Opt
         .copied()
         .filter(|&block| is_written(&block_of(&content, block)))
         .collect();
-    let block = match random.chance(9, 10) {
-        true => pick(random, &written).or(pick(random, &blocks)).copied(),
-        false => pick(random, &blocks).copied(),
+    let key = (path.dir as u8, path.name.clone());
+    let changed_since = |then: &Snapshot| -> Vec<u64> {
+        let then = then.get(&key);
+        let is_other =
+            |then: &Vec<u8>, block: u64| block_of(then, block) != block_of(&content, block);
+        let changed = |&block: &u64| then.is_some_and(|then| is_other(then, block));
+        written.iter().copied().filter(changed).collect()
+    };
+    let block = match random.below(10) {
+        0 => pick(random, &blocks).copied(),
+        // Of what came last nothing else tells.
+        1..=3 => pick(random, &changed_since(last))
+            .or(pick(random, &written))
+            .copied(),
+        _ => pick(random, &written).or(pick(random, &blocks)).copied(),
     };
     let mut hit = vec![block?];
     let old = block_of(&content, hit[0]);
@@ -173,13 +195,7 @@ pub(crate) fn draw(world: &World, random: &mut Random, before: &Snapshot) -> Opt
         DamageKind::Zeroed => new = [0; BLOCK],
         DamageKind::Noise => new.fill_with(|| random.bits() as u8),
         DamageKind::Stale => {
-            let key = (path.dir as u8, path.name.clone());
-            let changed = |&&block: &&u64| {
-                let then = before.get(&key);
-                then.is_some_and(|then| block_of(then, block) != block_of(&content, block))
-            };
-            let changed: Vec<u64> = written.iter().filter(changed).copied().collect();
-            hit = vec![*pick(random, &changed)?];
+            hit = vec![*pick(random, &changed_since(before))?];
             new = block_of(before.get(&key)?, hit[0]);
         }
         DamageKind::Misdirected => {
@@ -237,6 +253,22 @@ pub(crate) fn draw(world: &World, random: &mut Random, before: &Snapshot) -> Opt
         kind,
         path,
         blocks: hit,
+    })
+}
+
+/// A journal is gone, with all its files.
+fn remove_journal(world: &World, random: &mut Random) -> Option<Damage> {
+    let names = world.names(Dir::Journal);
+    let rings: Vec<&String> = names.iter().filter(|name| name.ends_with(".jnl")).collect();
+    let (journal, _) = pick(random, &rings)?.split_once('.')?;
+    let of_journal = names.iter().filter(|name| name.starts_with(journal));
+    let mut paths = of_journal.map(|name| FilePath::new(Dir::Journal, name.clone()));
+    let is_done = paths.all(|path| world.remove(&path));
+    is_done.then_some(Damage {
+        file: FileKind::Journal,
+        kind: DamageKind::Removed,
+        path: FilePath::new(Dir::Journal, journal.to_owned()),
+        blocks: Vec::new(),
     })
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct Directory {
     pub(crate) logs: BTreeMap<u64, Log>,
     /// The files at some earlier time.
     pub(crate) before: Snapshot,
+    /// The files before what was done last.
+    pub(crate) last: Snapshot,
 }
 
 /// Makes one.
@@ -59,12 +61,15 @@ pub(crate) fn make(seed: u64, random: &mut Random) -> Result<Directory, String> 
         node.create(number)?;
         logs.insert(number, Log::default());
     }
-    let mut before = Snapshot::new();
+    let (mut before, mut last) = (Snapshot::new(), Snapshot::new());
     let bursts = 4 + random.below(20);
     let snapshot_at = random.below(bursts);
     for burst in 0..bursts {
         if burst == snapshot_at {
             before = snapshot(&world);
+        }
+        if burst + 1 == bursts {
+            last = snapshot(&world);
         }
         work(&mut node, random, &mut logs)?;
         if random.chance(1, 8) {
@@ -78,6 +83,7 @@ pub(crate) fn make(seed: u64, random: &mut Random) -> Result<Directory, String> 
         shards,
         logs,
         before,
+        last,
     })
 }
 

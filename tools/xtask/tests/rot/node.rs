@@ -6,8 +6,8 @@ use millrace_engine::engine::open::prepare_on;
 use millrace_engine::engine::reshard::by_remainder;
 use millrace_engine::engine::{Cores, EngineConfig};
 use millrace_engine::ids::{PartitionHandle, ShardId, Ticket, TopicId};
-use millrace_engine::io::Io;
 use millrace_engine::io::simulated::World;
+use millrace_engine::io::{Dir, Io};
 use millrace_engine::partition::{
     AppendError, BatchBytes, Durability, LogOffsets, PartitionConfig, PartitionSpec, ReadBatches,
     ReadBound, ReadError, ReadRequest,
@@ -90,9 +90,15 @@ impl Node {
     /// Starts on the disk as it is. The error says why the start is refused.
     pub(crate) fn start(world: &World, shards: usize) -> Result<Self, String> {
         let config = config(shards);
+        let mut found = config.clone();
+        if !world.names(Dir::Root).is_empty() {
+            // A directory keeps its number of shards, whatever the machine has by now.
+            found.cores = Cores::Allowed(vec![0; shards + 1]);
+        }
         let mut ios = world.restart(shards);
-        let directory = prepare_on(&mut ios[0], &config, &by_remainder);
+        let directory = prepare_on(&mut ios[0], &found, &by_remainder);
         let journals = directory.map_err(|error| error.to_string())?.journals();
+        assert_eq!(journals.len(), shards, "nobody asked for another number");
         let mut opened = Vec::new();
         for (index, mut io) in ios.into_iter().enumerate() {
             let config = shard_config(&config, index, shards);
