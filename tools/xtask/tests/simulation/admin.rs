@@ -9,7 +9,7 @@ use millrace_server::protocol::messages::create_topics_request::{
 use millrace_server::protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
 use millrace_server::protocol::{ErrorCode, decode_response};
 
-const VERSION: i16 = 7;
+pub(crate) const VERSION: i16 = 7;
 
 /// A topic to be.
 #[derive(Clone, Debug)]
@@ -17,6 +17,30 @@ pub(crate) struct NewTopic {
     pub(crate) name: String,
     pub(crate) partitions: i32,
     pub(crate) configs: Vec<(&'static str, String)>,
+}
+
+/// Asks for a topic to be made.
+pub(crate) fn ask_create(link: &mut Link, topic: &NewTopic) {
+    let configs = topic
+        .configs
+        .iter()
+        .map(|(name, value)| CreatableTopicConfig {
+            name,
+            value: Some(value),
+        });
+    let request = CreateTopicsRequest {
+        topics: [CreatableTopic {
+            name: &topic.name,
+            num_partitions: topic.partitions,
+            replication_factor: 1,
+            configs: configs.collect(),
+            ..CreatableTopic::default()
+        }]
+        .into(),
+        timeout_ms: 5_000,
+        ..CreateTopicsRequest::default()
+    };
+    link.send(VERSION, &request);
 }
 
 #[derive(Debug)]
@@ -41,29 +65,9 @@ impl Admin {
     }
 
     fn ask(&mut self) {
-        let Some(topic) = self.topics.first() else {
-            return;
-        };
-        let configs = topic
-            .configs
-            .iter()
-            .map(|(name, value)| CreatableTopicConfig {
-                name,
-                value: Some(value),
-            });
-        let request = CreateTopicsRequest {
-            topics: [CreatableTopic {
-                name: &topic.name,
-                num_partitions: topic.partitions,
-                replication_factor: 1,
-                configs: configs.collect(),
-                ..CreatableTopic::default()
-            }]
-            .into(),
-            timeout_ms: 5_000,
-            ..CreateTopicsRequest::default()
-        };
-        self.link.send(VERSION, &request);
+        if let Some(topic) = self.topics.first() {
+            ask_create(&mut self.link, topic);
+        }
     }
 
     fn take(&mut self, scene: &mut Scene, frame: &[u8]) {

@@ -1,11 +1,12 @@
 //! Who takes part in a run, drawn from its seed: topics, producers, readers, and
-//! sometimes a group, or one who deletes.
+//! sometimes a group, one who deletes records, or one who deletes its topic.
 
 use super::actor::Actor;
 use super::admin::{Admin, NewTopic};
 use super::member::Member;
 use super::producer::{Producer, Style};
 use super::reader::Reader;
+use super::renewer::Renewer;
 use super::scene::{Partition, Scene};
 use super::trimmer::Trimmer;
 use millrace_engine::io::simulated::Random;
@@ -37,6 +38,11 @@ pub(crate) fn cast(scene: &mut Scene) -> Vec<Box<dyn Actor>> {
         let pause_ns_max = [500_000_000, 10_000_000_000][scene.random.below(2) as usize];
         actors.push(Box::new(Trimmer::new(id, partition, pause_ns_max)));
     }
+    if scene.random.chance(1, 2) {
+        let id = actors.len() as u32 + 1;
+        let topic = topic(&mut scene.random, "offers", 1, "disk");
+        actors.push(Box::new(Renewer::new(id, scene, topic)));
+    }
     actors
 }
 
@@ -58,9 +64,9 @@ pub(crate) fn writers_and_readers(scene: &mut Scene, first_id: u32) -> Vec<Box<d
     actors
 }
 
-fn topics(random: &mut Random) -> Vec<(NewTopic, LogClass)> {
+fn topic(random: &mut Random, name: &str, partitions: u64, durability: &str) -> NewTopic {
     let segment_ms = [500, 5000, 3_600_000][random.below(3) as usize];
-    let topic = |name: &str, partitions: u64, durability: &str| NewTopic {
+    NewTopic {
         name: name.to_owned(),
         partitions: partitions as i32,
         configs: vec![
@@ -69,12 +75,16 @@ fn topics(random: &mut Random) -> Vec<(NewTopic, LogClass)> {
             ("retention.ms", "-1".to_owned()),
             ("millrace.durability", durability.to_owned()),
         ],
-    };
-    let orders = topic("orders", 1 + random.below(3), "disk");
+    }
+}
+
+fn topics(random: &mut Random) -> Vec<(NewTopic, LogClass)> {
+    let partitions = 1 + random.below(3);
+    let orders = topic(random, "orders", partitions, "disk");
     let mut topics = vec![(orders, LogClass::Durable)];
     if random.chance(1, 3) {
         let class = ["written", "memory"][random.below(2) as usize];
-        let clicks = topic("clicks", 1, class);
+        let clicks = topic(random, "clicks", 1, class);
         topics.push((clicks, LogClass::Relaxed));
     }
     topics

@@ -64,6 +64,8 @@ counts! {
         turns: "turns",
         polled_records: "records read",
         trims: "deletions of records",
+        topics_deleted: "topics deleted",
+        probes: "requests for topics that were gone",
         offset_commits: "committed offsets",
         offsets_fetched: "committed offsets gone on from",
         members_left: "members that left",

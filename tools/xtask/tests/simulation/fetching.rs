@@ -9,7 +9,7 @@ use millrace_server::protocol::messages::{FetchRequest, FetchResponse};
 use millrace_server::protocol::{ErrorCode, decode_response};
 use xtask::history::{Poll, What};
 
-const VERSION: i16 = 12;
+pub(crate) const VERSION: i16 = 12;
 
 /// Where a client reads.
 #[derive(Clone, Copy, Debug)]

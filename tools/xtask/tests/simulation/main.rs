@@ -20,6 +20,7 @@ mod member_protocol;
 mod payload;
 mod producer;
 mod reader;
+mod renewer;
 mod rot;
 mod rotten;
 mod run;

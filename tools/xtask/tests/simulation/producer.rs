@@ -16,7 +16,7 @@ use millrace_server::protocol::{ErrorCode, decode_response};
 use std::collections::VecDeque;
 use xtask::history::{Sequence, What};
 
-const PRODUCE_VERSION: i16 = 9;
+pub(crate) const PRODUCE_VERSION: i16 = 9;
 const INIT_VERSION: i16 = 4;
 
 /// How a producer works.
@@ -52,6 +52,25 @@ struct Sent {
     first: u64,
     count: u32,
     sent_ns: u64,
+}
+
+/// Sends a batch; the request's number.
+pub(crate) fn ask(link: &mut Link, partition: &Partition, batch: &[u8]) -> i32 {
+    let request = ProduceRequest {
+        acks: -1,
+        timeout_ms: 10_000,
+        topic_data: [TopicProduceData {
+            name: &partition.topic,
+            partition_data: [PartitionProduceData {
+                index: partition.index,
+                records: Some(batch),
+            }]
+            .into(),
+        }]
+        .into(),
+        ..ProduceRequest::default()
+    };
+    link.send(PRODUCE_VERSION, &request)
 }
 
 #[derive(Debug)]
@@ -214,21 +233,7 @@ impl Producer {
 
     fn send(&mut self, scene: &mut Scene, index: usize) {
         let batch = &self.backlog[index];
-        let request = ProduceRequest {
-            acks: -1,
-            timeout_ms: 10_000,
-            topic_data: [TopicProduceData {
-                name: &self.partition.topic,
-                partition_data: [PartitionProduceData {
-                    index: self.partition.index,
-                    records: Some(&batch.bytes),
-                }]
-                .into(),
-            }]
-            .into(),
-            ..ProduceRequest::default()
-        };
-        let correlation_id = self.link.send(PRODUCE_VERSION, &request);
+        let correlation_id = ask(&mut self.link, &self.partition, &batch.bytes);
         let op = scene.op();
         let (first, count, sequence) = (batch.first, batch.count, batch.sequence);
         let log = self.partition.log;

@@ -115,6 +115,8 @@ impl Run {
         self.coverage.work.doorbells_merged = counters.doorbells_merged;
         self.coverage.work.polled_records = self.scene.polled_records;
         self.coverage.work.trims = self.scene.trims_done;
+        self.coverage.work.topics_deleted = self.scene.topics_deleted;
+        self.coverage.work.probes = self.scene.probes_done;
         self.coverage.work.offset_commits = self.scene.commits_done;
         self.coverage.work.offsets_fetched = self.scene.offsets_fetched;
         self.coverage.work.members_left = self.scene.members_left;

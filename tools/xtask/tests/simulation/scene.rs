@@ -42,6 +42,9 @@ pub(crate) struct Scene {
     pub(crate) polled_records: u64,
     /// Deletions of records that were acknowledged.
     pub(crate) trims_done: u64,
+    /// Topics that were deleted, and requests for one that found it gone.
+    pub(crate) topics_deleted: u64,
+    pub(crate) probes_done: u64,
     /// Committed offsets that were acknowledged, and that were answered.
     pub(crate) commits_done: u64,
     pub(crate) offsets_fetched: u64,
@@ -72,6 +75,8 @@ impl Scene {
             topics_known_ns: None,
             polled_records: 0,
             trims_done: 0,
+            topics_deleted: 0,
+            probes_done: 0,
             commits_done: 0,
             offsets_fetched: 0,
             members_left: 0,
