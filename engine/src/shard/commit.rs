@@ -193,13 +193,7 @@ impl Journal {
 
     /// Whether the window lets another commit be closed.
     pub(super) fn has_window(&mut self) -> bool {
-        let distance = self.next_sequence - 1 - self.resolved;
-        let used = if is(Bug::WindowCountsOperations) {
-            self.in_flight as u64
-        } else {
-            distance
-        };
-        used < COMMITS_IN_FLIGHT_MAX
+        self.next_sequence - 1 - self.resolved < COMMITS_IN_FLIGHT_MAX
             && self.slot(self.next_sequence).state == State::Vacant
             && self.buffers.has_free()
     }

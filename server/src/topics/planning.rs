@@ -16,7 +16,6 @@ use crate::mail::Hello;
 use crate::protocol::ErrorCode;
 use millrace_engine::ids::{PartitionHandle, ShardId, TopicId};
 use millrace_engine::partition::PartitionSpec;
-use millrace_engine::planted::{Bug, is};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -332,9 +331,6 @@ impl Planner<'_> {
         }
         if !plan.puts.is_empty() {
             plan.catalog = Some(catalog);
-        }
-        if is(Bug::DeleteWithoutTombstone) {
-            plan.puts = std::mem::take(&mut plan.erases);
         }
         plan
     }
