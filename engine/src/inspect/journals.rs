@@ -1,5 +1,6 @@
 //! One journal: its two checkpoint copies, then every commit that recovery would count.
 
+use super::log_tail::LogTail;
 use super::{Known, KnownBatch, Partitions, Report, Source, read_whole};
 use crate::engine::root_file::Root;
 use crate::ids::{JournalId, PartitionHandle};
@@ -152,6 +153,7 @@ fn known(partition: &Partition) -> Known {
         segments: partition.segment_facts().collect(),
         batches: Vec::new(),
         faults: Vec::new(),
+        tail: LogTail::default(),
         is_deleted: false,
     }
 }
@@ -382,8 +384,9 @@ impl Ring<'_> {
     ) {
         let entry = &found.entry;
         let mut batches = Vec::new();
-        let faults = self.batches_of(report, found, &mut batches);
-        let handle = entry.handle;
+        let (bytes, reason) = self.bytes_of(found);
+        let mut faults = self.batches_of(report, (found, &bytes), reason, &mut batches);
+        let (handle, source) = (entry.handle, self.source);
         let Some(known) = self.partitions.get_mut(&handle) else {
             return;
         };
@@ -395,6 +398,12 @@ impl Ring<'_> {
             let text = "records before this entry are lost";
             report.costs(path, position, text, records);
         }
+        let shared = known.tail.first_difference(source, entry);
+        faults.extend(shared.map(|at| {
+            let text = "records before a placed write are damaged in the block they share with it";
+            (at, text.to_owned())
+        }));
+        known.tail.append(entry, found.image, &bytes);
         known.log_end = entry.end_offset;
         known.batches.append(&mut batches);
         if entry.placed_start < entry.placed_end
@@ -413,11 +422,11 @@ impl Ring<'_> {
     fn batches_of(
         &self,
         report: &mut Report<'_>,
-        found: &FoundEntry<'_>,
+        (found, bytes): (&FoundEntry<'_>, &[u8]),
+        reason: Option<String>,
         batches: &mut Vec<KnownBatch>,
     ) -> Vec<(u64, String)> {
         let entry = &found.entry;
-        let (bytes, reason) = self.bytes_of(found);
         let mut faults = Vec::new();
         let mut at = 0;
         let mut end_offset = entry.base_offset;

@@ -6,6 +6,7 @@
 //! [`Source`] gives the bytes, so that the same check runs over folders and in tests.
 
 mod journals;
+mod log_tail;
 mod segments;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use crate::engine::root_file::{COPIES, Root};
 use crate::ids::{FileId, PartitionHandle, TopicId};
 use crate::io::Dir;
 use crate::partition::{Fence, SegmentFacts};
+use log_tail::LogTail;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -135,6 +137,7 @@ struct Known {
     batches: Vec<KnownBatch>,
     /// Damage of records that the journal alone knows: file, position, what it is.
     faults: Vec<(FileId, u64, String)>,
+    tail: LogTail,
     is_deleted: bool,
 }
 

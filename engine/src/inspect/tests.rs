@@ -62,6 +62,7 @@ fn young_segment(prepared: u64) -> Partitions {
         segments: vec![facts],
         batches: vec![batch],
         faults: Vec::new(),
+        tail: super::LogTail::default(),
         is_deleted: false,
     };
     [(HANDLE, known)].into()

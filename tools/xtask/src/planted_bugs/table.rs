@@ -80,7 +80,10 @@ pub(super) const TABLE: &[(u8, &[Layer])] = &[
     (35, &[Crash(0), Unit("preparation::")]),
     (36, &[Rot(0), Unit("engine::tests::a_missing_journal")]),
     (37, &[Rot(0), Unit("engine::tests::a_new_directory")]),
-    (39, &[Unit("start_rules::files_that_nothing_names"), Rot(0)]),
+    (
+        39,
+        &[Unit("start_rules::files_that_nothing_names"), Rot(2400)],
+    ),
     (40, &[Crash(0), Unit("journal_rules::offsets_a_relaxed")]),
     (41, &[Rot(0), Unit("journal_rules::rot_inside")]),
     (42, &[Unit("preparation::")]),

@@ -51,6 +51,9 @@ struct Seen {
     silent: Vec<Range>,
     /// Partitions that are not there: the commit that made them is lost (docs/reliability.md).
     uncreated: Vec<u64>,
+    /// `verify` names a commit of which nothing tells what it held: any partition's end may be
+    /// fenced for it.
+    is_any_end_lost: bool,
 }
 
 /// Runs the case of a seed; `None`: it found nothing to damage. The error is what must not be.
@@ -73,12 +76,17 @@ pub(crate) fn run(seed: u64) -> Result<Option<Case>, String> {
     match &mut started {
         Ok(node) => {
             seen = read_all(node, &directory.logs).map_err(at)?;
+            seen.is_any_end_lost = named
+                .as_ref()
+                .is_ok_and(|problems| problems.iter().any(is_of_unknown_records));
             if seen.silent.is_empty() {
                 append_to_all(node, &mut random, &mut directory, &seen).map_err(at)?;
             }
             let is_journal_damaged = damage.file == FileKind::Ring
                 && !(seen.told.is_empty() && seen.uncreated.is_empty());
-            if is_journal_damaged {
+            // A start also removes what a moved log start has released.
+            let is_any_released = directory.logs.values().any(|log| log.log_start > 0);
+            if is_journal_damaged && !is_any_released {
                 are_all_there(&segments, &world.names(Dir::Segments)).map_err(at)?;
             }
             if random.chance(1, 2) {
@@ -168,6 +176,11 @@ fn verify(directory: &Directory) -> Result<Vec<Problem>, String> {
     check(&source, scope, None).map(|report| report.problems)
 }
 
+/// A commit whose names are lost may have held anything.
+fn is_of_unknown_records(problem: &Problem) -> bool {
+    problem.records.is_none() && problem.file.ends_with(".jnl")
+}
+
 /// What readers were told of must be named by `verify`: file, place, and the records.
 fn is_named(
     seen: &Seen,
@@ -178,10 +191,7 @@ fn is_named(
     if refused && problems.is_empty() {
         return Err("the start is refused, and verify finds nothing".to_owned());
     }
-    // A commit whose names are lost may have held anything.
-    let is_unknown =
-        |problem: &Problem| problem.records.is_none() && problem.file.ends_with(".jnl");
-    if problems.iter().any(is_unknown) {
+    if problems.iter().any(is_of_unknown_records) {
         return Ok(());
     }
     let holds = |range: &Range, problem: &Problem| {
@@ -299,7 +309,7 @@ fn append_to_all(
             }
             Err(error) => {
                 let is_told = seen.told.iter().any(|range| range.number == number);
-                if !is_told || node.stopped.is_some() {
+                if !(is_told || seen.is_any_end_lost) || node.stopped.is_some() {
                     return Err(format!("partition {number} takes no appends: {error}"));
                 }
             }
