@@ -182,7 +182,18 @@ impl Known {
     }
 }
 
-impl Report<'_> {
+impl<'a> Report<'a> {
+    fn new(show: Option<&'a mut dyn FnMut(String)>) -> Self {
+        Self {
+            problems: Vec::new(),
+            commits: 0,
+            granules: 0,
+            batches: 0,
+            registry: Vec::new(),
+            show,
+        }
+    }
+
     fn show(&mut self, line: impl FnOnce() -> String) {
         if let Some(show) = &mut self.show {
             show(line());
@@ -218,14 +229,7 @@ pub fn check<'a>(
     scope: Scope<'_>,
     show: Option<&'a mut dyn FnMut(String)>,
 ) -> Result<Report<'a>, String> {
-    let mut report = Report {
-        problems: Vec::new(),
-        commits: 0,
-        granules: 0,
-        batches: 0,
-        registry: Vec::new(),
-        show,
-    };
+    let mut report = Report::new(show);
     let root = read_root(source, &mut report)?;
     let mut partitions = Partitions::new();
     if scope.journals {

@@ -71,14 +71,7 @@ fn young_segment(prepared: u64) -> Partitions {
 #[test]
 fn zeros_for_an_owner_are_damage_once_the_file_is_known_to_be_made() {
     for (prepared, count) in [(0, 0), (16 * BLOCK_BYTES, 1)] {
-        let mut report = Report {
-            problems: Vec::new(),
-            commits: 0,
-            granules: 0,
-            batches: 0,
-            registry: Vec::new(),
-            show: None,
-        };
+        let mut report = Report::new(None);
         let partitions = young_segment(prepared);
         segments::check_named(&mut report, &Zeros, &partitions, None).unwrap();
         assert_eq!(report.problems.len(), count, "{report:?}");
