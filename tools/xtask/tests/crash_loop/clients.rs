@@ -181,6 +181,8 @@ pub(crate) fn read(
         .set("enable.auto.commit", "false");
     config.set("fetch.wait.max.ms", "50");
     let consumer: BaseConsumer = config.create().map_err(|error| error.to_string())?;
+    // On the reader's own connection every question would wait behind a fetch that waits for news.
+    let asker: BaseConsumer = config.create().map_err(|error| error.to_string())?;
     let mut list = TopicPartitionList::new();
     let mut readings = Vec::new();
     for partition in 0..PARTITIONS {
@@ -210,7 +212,7 @@ pub(crate) fn read(
         }
         let mut is_at_end = true;
         for reading in &mut readings {
-            is_at_end &= tell(&consumer, scribe, client, reading) == Some(true);
+            is_at_end &= tell(&asker, scribe, client, reading) == Some(true);
         }
         if to_end && is_at_end {
             return Ok(());
@@ -235,14 +237,9 @@ fn take(reading: &mut Reading, message: &impl Message) {
 
 /// Writes down what was read, with the bounds that the broker says now. Whether that was all;
 /// `None` when it does not answer.
-fn tell(
-    consumer: &BaseConsumer,
-    scribe: &Scribe,
-    client: u32,
-    reading: &mut Reading,
-) -> Option<bool> {
+fn tell(asker: &BaseConsumer, scribe: &Scribe, client: u32, reading: &mut Reading) -> Option<bool> {
     let began_ns = scribe.now();
-    let bounds = consumer.fetch_watermarks(TOPIC, reading.partition, ASK_LIMIT);
+    let bounds = asker.fetch_watermarks(TOPIC, reading.partition, ASK_LIMIT);
     let (log_start, end) = bounds.ok()?;
     let Reading {
         log,

@@ -261,7 +261,8 @@ impl Round<'_> {
         }
         if self.dice.chance(1, 2) {
             // It goes on by itself when there is space again.
-            return Ok(drop(filler));
+            drop(filler);
+            return Ok(());
         }
         self.broker.kill()?;
         self.broker
