@@ -71,7 +71,7 @@ impl Client {
                 token: None,
                 parts: VecDeque::new(),
                 emptied: Vec::new(),
-                bytes: bytes.iter().copied().collect(),
+                bytes: bytes.to_vec().into(),
             });
             inner.look_soon(self.end);
         }
@@ -84,7 +84,7 @@ impl Client {
             return 0;
         };
         let bytes = end.received.len();
-        out.extend(end.received.drain(..));
+        super::take_onto(&mut end.received, bytes, out);
         if bytes > 0 {
             // There is room in the window again.
             inner.look_soon(self.end ^ 1);

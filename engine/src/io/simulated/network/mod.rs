@@ -147,7 +147,20 @@ impl Network {
 
 /// Takes up to `most` bytes off the front.
 fn take(from: &mut VecDeque<u8>, most: usize) -> Vec<u8> {
-    from.drain(..most.min(from.len())).collect()
+    let mut taken = Vec::new();
+    take_onto(from, most, &mut taken);
+    taken
+}
+
+/// Moves up to `most` bytes, in two copies at most: an iterator over single bytes was half of a
+/// simulation's time.
+fn take_onto(from: &mut VecDeque<u8>, most: usize, onto: &mut Vec<u8>) {
+    let count = most.min(from.len());
+    let (front, back) = from.as_slices();
+    let split = count.min(front.len());
+    onto.extend_from_slice(&front[..split]);
+    onto.extend_from_slice(&back[..count - split]);
+    from.drain(..count);
 }
 
 impl Sending {
