@@ -77,6 +77,10 @@ pub struct ShardCounters {
     pub cold_read_bytes: u64,
     /// Segments, or groups of them, that compaction asked to replace.
     pub swaps: u64,
+    /// Compactions of a partition that were begun.
+    pub cleanings: u64,
+    /// Of them, those that are under way.
+    pub cleanings_now: u64,
     /// Bytes compaction read and wrote.
     pub cleaned_bytes: u64,
     /// Bytes of the live journal.

@@ -202,6 +202,7 @@ impl Shard {
             files_reused: self.preparation.files_reused(),
             cold_read_bytes: self.cold.read_bytes(),
             cleaned_bytes: self.cleaner.cleaned_bytes(),
+            cleanings_now: u64::from(self.cleaner.is_running()),
             live_journal_bytes_now: self.journal.front.live_bytes(),
             unwritten_bytes_now: self.unwritten_bytes,
             ..self.counters

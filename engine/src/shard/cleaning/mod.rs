@@ -106,6 +106,11 @@ impl Cleaner {
         self.blocked.remove(&handle);
     }
 
+    /// Whether a run is under way.
+    pub(super) const fn is_running(&self) -> bool {
+        self.run.is_some()
+    }
+
     /// Bytes read and written since the start.
     pub(super) const fn cleaned_bytes(&self) -> u64 {
         self.cleaned_bytes
@@ -250,6 +255,7 @@ impl Shard {
             keep_end: found.dirty_end,
         };
         self.cleaner.arrived = None;
+        self.counters.cleanings += 1;
         let run = Run::new((best.number, slot.owner), found, rules);
         self.cleaner.run = Some(Box::new(run));
     }

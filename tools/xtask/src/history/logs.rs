@@ -4,39 +4,44 @@
 //! differ. What was acknowledged before a poll began binds that poll.
 
 use super::{
-    Event, History, Kind, LogClass, LogId, Poll, Run, Sequence, Violation, What, violation,
+    Event, History, Key, Kind, LogClass, LogId, Poll, Run, Sequence, Violation, What, compacted,
+    violation,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All that was sent under one first number.
 #[derive(Clone, Debug, Default)]
-struct Batch {
-    count: u32,
-    sequence: Option<Sequence>,
-    sends: u32,
-    refusals: u32,
+pub(super) struct Batch {
+    pub(super) count: u32,
+    pub(super) sequence: Option<Sequence>,
+    pub(super) sends: u32,
+    pub(super) refusals: u32,
+    /// When it was sent first.
+    pub(super) sent_ns: u64,
     /// When it was acknowledged first, where, and the line that says so.
-    acked: Option<(u64, Option<i64>, usize)>,
+    pub(super) acked: Option<(u64, Option<i64>, usize)>,
 }
 
 /// What is said to lie at an offset.
 #[derive(Clone, Copy, Debug)]
-struct Claim {
-    number: u64,
-    line: usize,
+pub(super) struct Claim {
+    pub(super) number: u64,
+    pub(super) line: usize,
     is_read: bool,
 }
 
 /// One log's part of a history.
 #[derive(Debug)]
-struct LogStory<'a> {
+pub(super) struct LogStory<'a> {
     name: &'a str,
     class: LogClass,
     /// By number of their first record.
-    batches: BTreeMap<u64, Batch>,
-    polls: Vec<(&'a Event, &'a Poll)>,
+    pub(super) batches: BTreeMap<u64, Batch>,
+    /// Keys of a compacted log's records, by number, and when they were said.
+    pub(super) keys: BTreeMap<u64, (u64, Key)>,
+    pub(super) polls: Vec<(&'a Event, &'a Poll)>,
     trims: Vec<(u64, i64)>,
-    claims: BTreeMap<i64, Claim>,
+    pub(super) claims: BTreeMap<i64, Claim>,
     violations: Vec<Violation>,
 }
 
@@ -46,6 +51,9 @@ pub(super) fn check(history: &History, violations: &mut Vec<Violation>) {
         story.claim_read();
         story.check_ends();
         story.check_holes();
+        if let LogClass::Compacted(stays) = story.class {
+            compacted::check(&mut story, stays);
+        }
         story.check_copies();
         story.check_order();
         story.check_unplaced();
@@ -61,6 +69,7 @@ fn stories(history: &History) -> Vec<LogStory<'_>> {
             name: &log.name,
             class: log.class,
             batches: BTreeMap::new(),
+            keys: BTreeMap::new(),
             polls: Vec::new(),
             trims: Vec::new(),
             claims: BTreeMap::new(),
@@ -81,7 +90,15 @@ fn stories(history: &History) -> Vec<LogStory<'_>> {
                 let batch = stories[log.0 as usize].batches.entry(*first).or_default();
                 batch.count = *count;
                 batch.sequence = *sequence;
+                if batch.sends == 0 {
+                    batch.sent_ns = event.at_ns;
+                }
                 batch.sends += 1;
+            }
+            What::Keys { log, first, keys } => {
+                let keys = keys.iter().map(|key| (event.at_ns, *key));
+                let numbered = (*first..).zip(keys);
+                stories[log.0 as usize].keys.extend(numbered);
             }
             What::Acked { op, base_offset } => {
                 if let Some(batch) = batch_of(&mut stories, &ops, *op) {
@@ -119,13 +136,13 @@ fn batch_of<'a>(
 }
 
 impl LogStory<'_> {
-    fn add(&mut self, kind: Kind, text: String) {
+    pub(super) fn add(&mut self, kind: Kind, text: String) {
         let text = format!("{}: {text}", self.name);
         self.violations.push(violation(kind, text));
     }
 
     /// The batch that a record of this number was sent in, and its first number.
-    fn batch(&self, number: u64) -> Option<(u64, &Batch)> {
+    pub(super) fn batch(&self, number: u64) -> Option<(u64, &Batch)> {
         let (&first, batch) = self.batches.range(..=number).next_back()?;
         (number - first < u64::from(batch.count)).then_some((first, batch))
     }
@@ -243,7 +260,7 @@ impl LogStory<'_> {
     }
 
     /// The end of what may be gone, at a time.
-    fn trimmed(&self, at_ns: u64) -> i64 {
+    pub(super) fn trimmed(&self, at_ns: u64) -> i64 {
         let asked = self.trims.iter().filter(|(since, _)| *since <= at_ns);
         asked.map(|(_, offset)| *offset).max().unwrap_or(0)
     }
@@ -366,12 +383,7 @@ impl LogStory<'_> {
         if self.class != LogClass::Durable {
             return;
         }
-        let read: std::collections::BTreeSet<u64> = self
-            .claims
-            .values()
-            .filter(|claim| claim.is_read)
-            .map(|claim| claim.number)
-            .collect();
+        let read = self.read_numbers();
         let mut lost = Vec::new();
         for (&first, batch) in &self.batches {
             let Some((at_ns, None, line)) = batch.acked else {
@@ -393,8 +405,14 @@ impl LogStory<'_> {
         }
     }
 
+    /// Numbers of the records that anybody read.
+    pub(super) fn read_numbers(&self) -> BTreeSet<u64> {
+        let read = self.claims.values().filter(|claim| claim.is_read);
+        read.map(|claim| claim.number).collect()
+    }
+
     /// Whether polls that began after `at_ns` went over the whole log, of which nothing was cut.
-    fn is_read_whole(&self, at_ns: u64) -> bool {
+    pub(super) fn is_read_whole(&self, at_ns: u64) -> bool {
         let after: Vec<&Poll> = self
             .polls
             .iter()

@@ -3,8 +3,10 @@
 //!
 //! [`History`] is the record of a run, from a simulation or from real clients; `text` is its form
 //! in a file; [`check`] finds what must not be. The checks know no broker: `logs` judges what was
-//! sent against what was read, `readers` each reader by itself, `groups` committed offsets.
+//! sent against what was read, `compacted` what may be missing by its key, `readers` each reader by
+//! itself, `groups` committed offsets.
 
+mod compacted;
 mod groups;
 mod logs;
 mod readers;
@@ -30,8 +32,26 @@ pub enum LogClass {
     Durable,
     /// A crash may take acknowledged records away, and leave a gap.
     Relaxed,
-    /// Records may give way to later ones.
-    Compacted,
+    /// A record may give way to a later one of its key, and a tombstone of its key to time.
+    Compacted(Stays),
+}
+
+/// How long records of a compacted log stay whatever follows, since their keys were said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stays {
+    /// Any record.
+    pub records_ns: u64,
+    /// A tombstone that nothing follows.
+    pub tombstones_ns: u64,
+}
+
+/// What compaction knows of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Its key.
+    pub key: u64,
+    /// It has no value.
+    pub is_tombstone: bool,
 }
 
 /// A log and what it promises.
@@ -100,6 +120,15 @@ pub enum What {
         first: u64,
         /// How many records.
         count: u32,
+    },
+    /// Keys of a batch that goes to a compacted log, record by record; said before it is sent.
+    Keys {
+        /// To which log.
+        log: LogId,
+        /// Number of the first record.
+        first: u64,
+        /// Its key, and those of the records that follow.
+        keys: Vec<Key>,
     },
     /// A batch is acknowledged; with its offset, unless the answer named none.
     Acked {
@@ -194,6 +223,8 @@ pub enum Kind {
     Reorder,
     /// An offset below the high watermark has no record.
     Gap,
+    /// A record was read again that was compacted away.
+    Reappeared,
     /// A record was read that nobody sent there.
     NeverSent,
     /// A record was read that had been refused.

@@ -3,7 +3,8 @@
 use super::{History, Kind, check};
 
 fn kinds(lines: &str) -> Vec<Kind> {
-    let text = format!("millrace-history 1\nlog orders/0 durable\nlog relaxed/0 relaxed\n{lines}");
+    let logs = "log orders/0 durable\nlog relaxed/0 relaxed\nlog kept/0 compacted 5 30";
+    let text = format!("millrace-history 1\n{logs}\n{lines}");
     let history = History::from_text(&text).unwrap();
     let mut kinds: Vec<Kind> = check(&history)
         .into_iter()
@@ -115,6 +116,90 @@ fn offsets_of_a_durable_log_have_no_gap() {
     assert_eq!(kinds(&gap.replace("orders", "relaxed")), []);
 }
 
+/// Records 100 (key 1), 101 (key 2, a tombstone) and 102 (key 3).
+const THREE_KEYS: &str = "\
+10 1 keys kept/0 100 1,2!,3
+10 1 send 1 kept/0 7/0/0 100+3
+20 1 acked 1 0
+";
+
+#[test]
+fn a_compacted_log_lacks_only_what_a_later_record_of_its_key_follows() {
+    let lost = [Kind::LostAckedWrite];
+    let then = |lines: &str| kinds(&format!("{THREE_KEYS}{lines}"));
+    let next = "21 1 keys kept/0 200 1\n21 1 send 2 kept/0 7/0/3 200+1\n";
+    let acked = format!("{next}22 1 acked 2 3\n");
+    let without_first = "30 2 poll kept/0 25 0 4 0 4 1:101+2 3:200+1";
+    assert_eq!(then(&format!("{acked}{without_first}")), []);
+    assert_eq!(then("30 2 poll kept/0 25 0 3 0 3 0:100+3"), []);
+    assert_eq!(then("30 2 poll kept/0 25 0 3 0 3 1:101+2"), lost);
+    // Another key, or one that was sent too late, is no reason.
+    assert_eq!(
+        then(&format!(
+            "{acked}30 2 poll kept/0 25 0 4 0 4 0:100+2 3:200+1"
+        )),
+        lost
+    );
+    let too_late = format!(
+        "30 2 poll kept/0 25 0 3 0 3 1:101+2\n{}",
+        next.replace("21 1", "31 1")
+    );
+    assert_eq!(then(&too_late), lost);
+    // Nobody knows where it is: it may lie behind.
+    assert_eq!(
+        then(&format!("{next}30 2 poll kept/0 25 0 3 0 3 1:101+2")),
+        []
+    );
+    // Asked for before it was acknowledged.
+    assert_eq!(then("30 2 poll kept/0 15 1 3 0 3 2:102+1"), []);
+    // Too young to be compacted.
+    let young = "10 1 keys kept/0 100 1,1\n10 1 send 1 kept/0 7/0/0 100+2\n11 1 acked 1 0\n";
+    let poll = |at: u64| kinds(&format!("{young}{at} 2 poll kept/0 12 0 2 0 2 1:101+1"));
+    assert_eq!(poll(14), lost);
+    assert_eq!(poll(15), []);
+    // The newest of a key is gone, although the one before it is there.
+    assert_eq!(
+        then(&format!("{acked}30 2 poll kept/0 25 0 4 0 4 0:100+3")),
+        lost
+    );
+}
+
+#[test]
+fn a_tombstone_goes_in_its_time() {
+    let poll = |at: u64| {
+        let began = at - 1;
+        kinds(&format!(
+            "{THREE_KEYS}{at} 2 poll kept/0 {began} 0 3 0 3 0:100+1 2:102+1"
+        ))
+    };
+    assert_eq!(poll(39), [Kind::LostAckedWrite]);
+    assert_eq!(poll(40), []);
+}
+
+#[test]
+fn what_was_compacted_away_does_not_come_back() {
+    let gone = format!(
+        "{THREE_KEYS}21 1 keys kept/0 200 1\n21 1 send 2 kept/0 7/0/3 200+1\n22 1 acked 2 3\n\
+         30 2 poll kept/0 25 0 4 0 4 1:101+2 3:200+1\n"
+    );
+    let again = "40 3 poll kept/0 35 0 4 0 4 0:100+3 3:200+1";
+    assert_eq!(kinds(&format!("{gone}{again}")), [Kind::Reappeared]);
+    // Asked for before the other was answered.
+    let beside = again.replace(" 35 ", " 29 ");
+    assert_eq!(kinds(&format!("{gone}{beside}")), []);
+}
+
+#[test]
+fn a_record_of_unknown_offset_is_in_a_compacted_log_or_was_followed() {
+    let unplaced = format!(
+        "{THREE_KEYS}50 1 keys kept/0 300 9\n50 1 send 3 kept/0 7/0/3 300+1\n55 1 acked 3 ?\n"
+    );
+    let read = "60 2 poll kept/0 58 0 3 0 3 0:100+1 2:102+1";
+    assert_eq!(kinds(&format!("{unplaced}{read}")), [Kind::LostAckedWrite]);
+    let follows = "56 1 keys kept/0 400 9\n56 1 send 4 kept/0 7/0/4 400+1\n";
+    assert_eq!(kinds(&format!("{unplaced}{follows}{read}")), []);
+}
+
 #[test]
 fn what_nobody_sent_is_not_read() {
     let never = [Kind::NeverSent];
@@ -182,8 +267,9 @@ fn a_history_survives_its_file() {
                  40 2 seek orders/0 3\n50 2 poll orders/0 45 0 2 0 2 0:100+2 2:?+1\n\
                  60 1 trim orders/0 1\n70 1 commit 5 g orders/0 5\n80 1 committed 5\n\
                  90 1 fetched g orders/0 85 5\n95 1 fetched g orders/0 85 none\n\
-                 96 1 acked 1 ?\n97 1 send 2 relaxed/0 - 1+1\n";
-    let text = format!("millrace-history 1\nlog orders/0 durable\nlog relaxed/0 relaxed\n{lines}");
+                 96 1 acked 1 ?\n97 1 send 2 relaxed/0 - 1+1\n98 1 keys kept/0 7 1,2!,3\n";
+    let logs = "log orders/0 durable\nlog relaxed/0 relaxed\nlog kept/0 compacted 0 50";
+    let text = format!("millrace-history 1\n{logs}\n{lines}");
     let history = History::from_text(&text).unwrap();
     assert_eq!(history.to_text(), text);
     assert_eq!(History::from_text(&history.to_text()).unwrap(), history);
@@ -204,6 +290,8 @@ fn lines_that_are_none_are_named() {
         "1 1 send 1 a - 1",
         "1 1 poll a 0 0 1 0 1 0:1+2000000",
         "1 1 poll a 0 0 1 0 1 5",
+        "1 1 keys a 0 1,x",
+        "log b compacted 5",
     ];
     for line in bad {
         let text = format!("millrace-history 1\nlog a durable\n{line}");

@@ -1,6 +1,6 @@
 //! A history as lines of a file; `docs/reliability.md` describes them.
 
-use super::{History, LogClass, LogId, Poll, Run, Sequence, What};
+use super::{History, Key, LogClass, LogId, Poll, Run, Sequence, Stays, What};
 use anyhow::{Context, Result, bail, ensure};
 use std::fmt::Write;
 
@@ -15,9 +15,11 @@ impl History {
         let mut text = format!("{HEAD}\n");
         for log in &self.logs {
             let class = match log.class {
-                LogClass::Durable => "durable",
-                LogClass::Relaxed => "relaxed",
-                LogClass::Compacted => "compacted",
+                LogClass::Durable => "durable".to_owned(),
+                LogClass::Relaxed => "relaxed".to_owned(),
+                LogClass::Compacted(stays) => {
+                    format!("compacted {} {}", stays.records_ns, stays.tombstones_ns)
+                }
             };
             // Writing to a string does not fail.
             _ = writeln!(text, "log {} {class}", log.name);
@@ -50,6 +52,14 @@ impl History {
                     format!("{producer}/{epoch}/{base}")
                 });
                 write!(text, "send {op} {} {sequence} {first}+{count}", log(of))
+            }
+            What::Keys {
+                log: of,
+                first,
+                keys,
+            } => {
+                let keys: Vec<String> = keys.iter().map(key_text).collect();
+                write!(text, "keys {} {first} {}", log(of), keys.join(","))
             }
             What::Acked { op, base_offset } => match base_offset {
                 Some(offset) => write!(text, "acked {op} {offset}"),
@@ -133,7 +143,10 @@ impl History {
             let class = match words.next("a class")? {
                 "durable" => LogClass::Durable,
                 "relaxed" => LogClass::Relaxed,
-                "compacted" => LogClass::Compacted,
+                "compacted" => LogClass::Compacted(Stays {
+                    records_ns: words.number("how long a record stays")?,
+                    tombstones_ns: words.number("how long a tombstone stays")?,
+                }),
                 other => bail!("`{other}` is not durable, relaxed or compacted"),
             };
             self.log(name, class);
@@ -171,6 +184,11 @@ impl History {
                     count,
                 }
             }
+            "keys" => What::Keys {
+                log: self.known(words)?,
+                first: words.number("the first record")?,
+                keys: read_keys(words.next("keys")?)?,
+            },
             "acked" => What::Acked {
                 op: words.number("the operation")?,
                 base_offset: match words.next("an offset or ?")? {
@@ -253,6 +271,22 @@ fn read_sequence(word: &str) -> Result<Option<Sequence>> {
         epoch: epoch.parse().context("the epoch")?,
         base: base.parse().context("the sequence")?,
     }))
+}
+
+fn key_text(key: &Key) -> String {
+    let mark = if key.is_tombstone { "!" } else { "" };
+    format!("{}{mark}", key.key)
+}
+
+fn read_keys(word: &str) -> Result<Vec<Key>> {
+    let key = |text: &str| {
+        let key = text.strip_suffix('!').unwrap_or(text);
+        Ok(Key {
+            key: key.parse().context("a key")?,
+            is_tombstone: key.len() < text.len(),
+        })
+    };
+    word.split(',').map(key).collect()
 }
 
 fn read_run(word: &str) -> Result<(&str, u32)> {

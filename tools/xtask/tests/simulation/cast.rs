@@ -11,11 +11,16 @@ use super::scene::{Partition, Scene};
 use super::trimmer::Trimmer;
 use millrace_engine::io::simulated::Random;
 use millrace_engine::record_batch::Compression;
-use xtask::history::LogClass;
+use xtask::history::{LogClass, Stays};
+
+/// Longer than wall clocks jump in all.
+const YEAR_MS: u64 = 365 * 86_400_000;
+/// The broker's time is one of whole milliseconds, and some of a turn.
+const CLOCK_NS: u64 = 2_000_000;
 
 /// Everybody of a run.
 pub(crate) fn cast(scene: &mut Scene) -> Vec<Box<dyn Actor>> {
-    let topics = topics(&mut scene.random);
+    let topics = topics(scene);
     for (topic, class) in &topics {
         scene.add_topic(&topic.name, topic.partitions, *class);
     }
@@ -78,7 +83,9 @@ fn topic(random: &mut Random, name: &str, partitions: u64, durability: &str) -> 
     }
 }
 
-fn topics(random: &mut Random) -> Vec<(NewTopic, LogClass)> {
+fn topics(scene: &mut Scene) -> Vec<(NewTopic, LogClass)> {
+    let is_clock_steady = scene.is_clock_steady;
+    let random = &mut scene.random;
     let partitions = 1 + random.below(3);
     let orders = topic(random, "orders", partitions, "disk");
     let mut topics = vec![(orders, LogClass::Durable)];
@@ -87,7 +94,45 @@ fn topics(random: &mut Random) -> Vec<(NewTopic, LogClass)> {
         let clicks = topic(random, "clicks", 1, class);
         topics.push((clicks, LogClass::Relaxed));
     }
+    if random.chance(1, 3) {
+        topics.push(compacted(random, is_clock_steady));
+    }
     topics
+}
+
+/// A compacted topic, and what its log promises.
+fn compacted(random: &mut Random, is_clock_steady: bool) -> (NewTopic, LogClass) {
+    let mut topic = topic(random, "prices", 1, "disk");
+    let mut set = |name, value: u64| topic.configs.push((name, value.to_string()));
+    let pick = |random: &mut Random, of: [u64; 3]| of[random.below(3) as usize];
+    let lag_ms = pick(random, [0, 0, 3000]);
+    let is_overdue_soon = random.chance(1, 2);
+    let tombstones_ms = pick(random, [0, 4000, YEAR_MS]);
+    set("min.compaction.lag.ms", lag_ms);
+    set("delete.retention.ms", tombstones_ms);
+    if is_overdue_soon {
+        set("max.compaction.lag.ms", lag_ms + 1000);
+    }
+    let ratio = ["0", "0.3", "0.6"][random.below(3) as usize];
+    let configs = [
+        ("min.cleanable.dirty.ratio", ratio),
+        ("cleanup.policy", "compact"),
+    ];
+    let configs = configs.map(|(name, value)| (name, value.to_owned()));
+    topic.configs.extend(configs);
+    // Where the wall clock jumps, nothing is known of what goes by it.
+    let known_ns = |ms: u64| match is_clock_steady {
+        true => (ms * 1_000_000).saturating_sub(CLOCK_NS),
+        false => 0,
+    };
+    let stays = Stays {
+        records_ns: known_ns(lag_ms),
+        tombstones_ns: match tombstones_ms {
+            YEAR_MS => u64::MAX,
+            ms => known_ns(ms),
+        },
+    };
+    (topic, LogClass::Compacted(stays))
 }
 
 fn style(random: &mut Random, partition: &Partition) -> Style {
@@ -95,7 +140,9 @@ fn style(random: &mut Random, partition: &Partition) -> Style {
     let codecs = [Compression::None, Compression::None, Compression::Lz4];
     Style {
         // A crash may take a relaxed log's producers with their records.
-        is_idempotent: partition.is_durable && random.chance(2, 3),
+        // Of a batch that may be there twice, or not at all, the checker can say little by keys.
+        is_idempotent: partition.is_durable
+            && (random.chance(2, 3) || (partition.is_keyed && random.chance(2, 3))),
         is_retrying: random.chance(1, 2),
         in_flight_max: 1 + random.below(5) as usize,
         records_max: [1, 8, 40][random.below(3) as usize],

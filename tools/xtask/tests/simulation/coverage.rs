@@ -63,6 +63,11 @@ counts! {
         reshards: "changes of the number of shards",
         turns: "turns",
         polled_records: "records read",
+        cleanings: "compactions",
+        cleanings_cut: "compactions that a crash cut off",
+        swaps: "segments compacted",
+        compacted_away: "offsets found compacted away",
+        compacted_logs_read: "compacted logs read whole",
         trims: "deletions of records",
         topics_deleted: "topics deleted",
         probes: "requests for topics that were gone",
@@ -143,6 +148,9 @@ impl Coverage {
             work.tail_images += engine.tail_images;
             work.commits_cut += engine.commits_cut;
             work.files_reused += engine.files_reused;
+            work.cleanings += engine.cleanings;
+            work.cleanings_cut += engine.cleanings_now;
+            work.swaps += engine.swaps;
             work.placed_bytes += engine.placed_bytes;
             work.cold_read_bytes += engine.cold_read_bytes;
         }

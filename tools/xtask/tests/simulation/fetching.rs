@@ -106,7 +106,7 @@ fn take_records(
 ) -> Read {
     let Place { position, began_ns } = place;
     let bytes = part.records.unwrap_or_default();
-    let fetched = match payload::read(bytes, position) {
+    let fetched = match payload::read(bytes, position, partition.is_keyed) {
         Ok(fetched) => fetched,
         Err(problem) => {
             scene.problem(id, format!("Fetch at {position}: {problem}"));
@@ -122,7 +122,12 @@ fn take_records(
         scene.problem(id, format!("Fetch: no whole batch at {next}"));
     }
     let counts = fetched.records.iter().map(|run| u64::from(run.count));
-    scene.polled_records += counts.sum::<u64>();
+    let count = counts.sum::<u64>();
+    scene.polled_records += count;
+    if partition.is_keyed {
+        let offsets = next - position.max(part.log_start_offset).min(next);
+        scene.compacted_away += (offsets as u64).saturating_sub(count);
+    }
     scene.saw_end(partition.log, end);
     let poll = Poll {
         log: partition.log,

@@ -5,7 +5,7 @@ use millrace_engine::engine::config::SHARD_MEMORY_MIN;
 use millrace_engine::engine::{Cores, EngineConfig};
 use millrace_engine::ids::ShardId;
 use millrace_engine::io::simulated::Random;
-use millrace_engine::shard::ShardConfig;
+use millrace_engine::shard::{CleanerConfig, ShardConfig};
 
 /// The limits of a run.
 #[derive(Debug)]
@@ -33,6 +33,13 @@ impl Limits {
                 retention_check_ms: 1000,
                 ballast_bytes: 1 << 20,
                 mailbox_capacity: 64,
+                cleaner: CleanerConfig {
+                    // Some runs are slow enough for crashes to meet them, or know few keys.
+                    bytes_per_second_max: [64 << 20, 64 << 10][random.below(2) as usize],
+                    key_map_bytes_max: [1 << 20, 1 << 10][random.below(2) as usize],
+                    backoff_ms: [10, 500][random.below(2) as usize],
+                    ..CleanerConfig::default()
+                },
                 ..EngineConfig::new("/simulated")
             },
             settings: Vec::new(),

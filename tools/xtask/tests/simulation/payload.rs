@@ -1,12 +1,15 @@
 //! Records that say which they are, and readers that find out when they are not whole.
 //!
-//! A value is the record's number, the value's length, and bytes that follow from both.
+//! A value is the record's number, the value's length, and bytes that follow from both. Records of
+//! compacted topics have a key that follows from their number, some no value; the number is a
+//! header then.
 
 use millrace_engine::record_batch::builder::{BatchBuilder, BuildError, Producer};
 use millrace_engine::record_batch::compression::decompress;
-use millrace_engine::record_batch::records::{Records, payload};
+use millrace_engine::record_batch::records::{Record, Records, payload};
 use millrace_engine::record_batch::{self, Compression, Header};
-use xtask::history::Run;
+use std::ops::Range;
+use xtask::history::{Key, Run};
 
 const HEAD_BYTES: usize = 12;
 /// Before every wall clock of a simulation, so that no timestamp lies ahead of it.
@@ -36,27 +39,68 @@ fn number_of(bytes: &[u8]) -> Option<u64> {
     (value(number, bytes.len()) == bytes).then_some(number)
 }
 
-/// A batch of the records `first..first + count`.
+/// The key that a record of a compacted topic has: some keys are written all the time, some hardly
+/// ever, and one in eight of their records is a tombstone.
+pub(crate) const fn key_of(number: u64) -> Key {
+    let word = (number ^ 0x5851_f42d_4c95_7f2d)
+        .wrapping_mul(0xd134_2543_de82_ef95)
+        .rotate_left(23)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let zeros = (word >> 40).trailing_zeros() as u64;
+    let rank = if zeros > 9 { 9 } else { zeros };
+    Key {
+        key: rank * 4 + (word >> 20) % 4,
+        is_tombstone: (word >> 32).is_multiple_of(8),
+    }
+}
+
+/// What the records of a batch are like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form {
+    pub(crate) value_bytes: usize,
+    pub(crate) compression: Compression,
+    /// They are for a compacted topic.
+    pub(crate) is_keyed: bool,
+    /// Their time; without one, one that is long past.
+    pub(crate) time_ms: Option<i64>,
+}
+
+/// A batch of the records `numbers`.
 pub(crate) fn batch(
-    first: u64,
-    count: u32,
-    value_bytes: usize,
+    numbers: Range<u64>,
     producer: Option<Producer>,
-    compression: Compression,
+    form: Form,
 ) -> Result<Vec<u8>, BuildError> {
-    let mut builder = BatchBuilder::new(compression);
+    let mut builder = BatchBuilder::new(form.compression);
     builder.set_producer(producer);
-    for number in first..first + u64::from(count) {
-        let timestamp = TIMESTAMP_MS + number as i64;
-        let key = (number % 16).to_le_bytes();
-        builder.push(
-            timestamp,
-            Some(&key),
-            Some(&value(number, value_bytes)),
-            &[],
-        );
+    for number in numbers {
+        let timestamp = form.time_ms.unwrap_or(TIMESTAMP_MS + number as i64);
+        let value = value(number, form.value_bytes);
+        let bytes = number.to_le_bytes();
+        let key = key_of(number);
+        if form.is_keyed && key.is_tombstone {
+            let header: (&[u8], Option<&[u8]>) = (b"number", Some(&bytes));
+            builder.push(timestamp, Some(&key.key.to_le_bytes()), None, &[header]);
+        } else if form.is_keyed {
+            builder.push(timestamp, Some(&key.key.to_le_bytes()), Some(&value), &[]);
+        } else {
+            let key = (number % 16).to_le_bytes();
+            builder.push(timestamp, Some(&key), Some(&value), &[]);
+        }
     }
     builder.build()
+}
+
+/// The number of a record that a client made, as it was made.
+fn number_in(mut record: Record<'_>, is_keyed: bool) -> Option<u64> {
+    let number = match record.value {
+        Some(value) => number_of(value)?,
+        None => u64::from_le_bytes(record.headers.next()?.1?.try_into().ok()?),
+    };
+    let key = key_of(number);
+    let is_as_made =
+        record.key == Some(&key.key.to_le_bytes()) && record.value.is_none() == key.is_tombstone;
+    (!is_keyed || is_as_made).then_some(number)
 }
 
 /// What a fetch brought.
@@ -87,18 +131,24 @@ impl Fetched {
 }
 
 /// Reads batches as a consumer does: a last one that is cut off is no error.
-pub(crate) fn read(mut bytes: &[u8], position: i64) -> Result<Fetched, String> {
+pub(crate) fn read(mut bytes: &[u8], position: i64, is_keyed: bool) -> Result<Fetched, String> {
     let mut fetched = Fetched::default();
     while let Ok(header) = Header::parse(bytes) {
         let Some(batch) = bytes.get(..header.batch_bytes as usize) else {
             break;
         };
         bytes = &bytes[batch.len()..];
-        record_batch::check(batch).map_err(|error| format!("a batch that is none: {error}"))?;
+        // What compaction left of a batch is less than a client may send.
+        if is_keyed && record_batch::crc(batch) != header.crc {
+            return Err("a batch that does not pass its check".to_owned());
+        }
+        if !is_keyed {
+            record_batch::check(batch).map_err(|error| format!("a batch that is none: {error}"))?;
+        }
         if header.end_offset() <= position {
             continue;
         }
-        read_batch(&header, batch, position, &mut fetched)?;
+        read_batch(&header, batch, (position, is_keyed), &mut fetched)?;
         fetched.end = Some(header.end_offset());
     }
     Ok(fetched)
@@ -107,17 +157,20 @@ pub(crate) fn read(mut bytes: &[u8], position: i64) -> Result<Fetched, String> {
 fn read_batch(
     header: &Header,
     batch: &[u8],
-    position: i64,
+    (position, is_keyed): (i64, bool),
     fetched: &mut Fetched,
 ) -> Result<(), String> {
     let mut opened = Vec::new();
+    if header.record_count == 0 {
+        return Ok(());
+    }
     let codec = header.compression().ok_or("an unknown codec")?;
     decompress(codec, payload(batch), OPENED_BYTES_MAX, &mut opened)
         .map_err(|error| format!("a batch that does not open: {error}"))?;
     for record in Records::new(header, &opened) {
         let record = record.map_err(|error| error.to_string())?;
         if record.offset >= position {
-            fetched.add(record.offset, record.value.and_then(number_of));
+            fetched.add(record.offset, number_in(record, is_keyed));
         }
     }
     Ok(())

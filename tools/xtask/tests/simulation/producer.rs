@@ -2,7 +2,7 @@
 
 use super::actor::{Actor, BACKOFF_NS, NEVER, REQUEST_TIMEOUT_NS};
 use super::link::Link;
-use super::payload;
+use super::payload::{self, Form};
 use super::scene::{Partition, Scene};
 use millrace_engine::record_batch::Compression;
 use millrace_engine::record_batch::builder;
@@ -219,7 +219,19 @@ impl Producer {
             base_sequence: sequence.base,
         });
         let value_bytes = scene.random.below(style.value_bytes_max as u64 + 1) as usize;
-        let bytes = payload::batch(first, count, value_bytes, named, style.compression);
+        let form = Form {
+            value_bytes,
+            compression: style.compression,
+            is_keyed: self.partition.is_keyed,
+            time_ms: scene.time_ms().filter(|_| self.partition.is_keyed),
+        };
+        let numbers = first..first + u64::from(count);
+        if form.is_keyed {
+            let keys = numbers.clone().map(payload::key_of).collect();
+            let log = self.partition.log;
+            scene.note(self.id, What::Keys { log, first, keys });
+        }
+        let bytes = payload::batch(numbers, named, form);
         self.next_sequence += count as i32;
         self.backlog.push_back(Batch {
             first,

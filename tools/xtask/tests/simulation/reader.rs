@@ -23,6 +23,8 @@ pub(crate) struct Reader {
     /// Ends at the end of the log.
     is_scan: bool,
     is_over: bool,
+    /// It went over records that were compacted away.
+    has_holes: bool,
 }
 
 impl Reader {
@@ -44,6 +46,7 @@ impl Reader {
             fetch_bytes,
             is_scan,
             is_over: false,
+            has_holes: false,
         }
     }
 
@@ -58,11 +61,16 @@ impl Reader {
             position: self.position,
             began_ns,
         };
-        match fetching::take(scene, self.id, &self.partition, place, frame) {
+        let compacted_away = scene.compacted_away;
+        let read = fetching::take(scene, self.id, &self.partition, place, frame);
+        self.has_holes |= scene.compacted_away > compacted_away;
+        match read {
             Read::Next(next, is_at_end) => {
                 self.position = next;
                 self.is_over = self.is_scan && is_at_end;
-                if is_at_end && !self.is_scan && scene.random.chance(1, 64) {
+                scene.compacted_logs_read += u64::from(self.is_over && self.has_holes);
+                let one_in = if self.partition.is_keyed { 16 } else { 64 };
+                if is_at_end && !self.is_scan && scene.random.chance(1, one_in) {
                     self.seek(scene, 0);
                 }
             }

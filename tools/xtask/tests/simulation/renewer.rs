@@ -5,7 +5,7 @@ use super::actor::{Actor, BACKOFF_NS, NEVER, REQUEST_TIMEOUT_NS};
 use super::admin::{self, NewTopic};
 use super::fetching::{self, Place, Read};
 use super::link::Link;
-use super::payload;
+use super::payload::{self, Form};
 use super::producer;
 use super::scene::{Partition, Scene};
 use millrace_engine::record_batch::Compression;
@@ -67,6 +67,7 @@ fn partition(scene: &mut Scene, topic: &NewTopic, life: u32) -> Partition {
         index: 0,
         log: scene.history.log(&name, LogClass::Durable),
         is_durable: true,
+        is_keyed: false,
     }
 }
 
@@ -125,7 +126,13 @@ impl Renewer {
         let count = 1 + scene.random.below(20) as u32;
         let first = scene.numbers(count);
         let value_bytes = scene.random.below(3000) as usize;
-        let bytes = payload::batch(first, count, value_bytes, None, Compression::None);
+        let form = Form {
+            value_bytes,
+            compression: Compression::None,
+            is_keyed: false,
+            time_ms: None,
+        };
+        let bytes = payload::batch(first..first + u64::from(count), None, form);
         let bytes = bytes.expect("batches of the simulation are small");
         let op = scene.op();
         let send = What::Send {

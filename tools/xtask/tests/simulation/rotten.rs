@@ -80,7 +80,10 @@ impl Run {
 
 /// What an honest disk behind the same answers must have.
 const fn is_loss(kind: Kind) -> bool {
-    matches!(kind, Kind::LostAckedWrite | Kind::Gap | Kind::EndMovedBack)
+    matches!(
+        kind,
+        Kind::LostAckedWrite | Kind::Gap | Kind::EndMovedBack | Kind::Reappeared
+    )
 }
 
 fn told(ended: Result<(), Halt>, place: &str) -> Result<(), String> {

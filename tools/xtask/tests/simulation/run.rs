@@ -67,6 +67,7 @@ impl Run {
         world.kill();
         let start_ns = world.now_ns();
         let mut scene = Scene::new(world, random, ADDRESS);
+        scene.is_clock_steady = scene.random.chance(1, 3);
         let actors = cast::cast(&mut scene);
         Self {
             next_actor: actors.len() as u32,
@@ -114,6 +115,8 @@ impl Run {
         self.coverage.work.damage_told = self.scene.damage_told;
         self.coverage.work.doorbells_merged = counters.doorbells_merged;
         self.coverage.work.polled_records = self.scene.polled_records;
+        self.coverage.work.compacted_away = self.scene.compacted_away;
+        self.coverage.work.compacted_logs_read = self.scene.compacted_logs_read;
         self.coverage.work.trims = self.scene.trims_done;
         self.coverage.work.topics_deleted = self.scene.topics_deleted;
         self.coverage.work.probes = self.scene.probes_done;
@@ -149,7 +152,7 @@ impl Run {
     }
 
     fn start_and_work(&mut self) -> Result<(), Halt> {
-        let weather = Weather::draw(&mut self.scene.random);
+        let weather = Weather::draw(&mut self.scene);
         let is_fair_start = self.scene.random.chance(1, 2);
         let begin = if is_fair_start {
             Weather::default()

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use xtask::history::{History, LogClass, LogId, What};
 
+/// The wall clock at the beginning of a run.
+pub(crate) const WALL_START_MS: i64 = 1_700_000_000_000;
+
 /// A topic partition of the run.
 #[derive(Clone, Debug)]
 pub(crate) struct Partition {
@@ -13,6 +16,8 @@ pub(crate) struct Partition {
     pub(crate) index: i32,
     pub(crate) log: LogId,
     pub(crate) is_durable: bool,
+    /// It is compacted: its records have keys that mean something.
+    pub(crate) is_keyed: bool,
 }
 
 /// What the clients share.
@@ -34,12 +39,18 @@ pub(crate) struct Scene {
     pub(crate) is_rotten: bool,
     /// Answers, and refused starts, that told of damage.
     pub(crate) damage_told: u64,
+    /// The wall clock never jumps: clients know the broker's time.
+    pub(crate) is_clock_steady: bool,
     /// No new work: what was begun is finished.
     pub(crate) is_closing: bool,
     /// When the last topic was acknowledged.
     pub(crate) topics_known_ns: Option<u64>,
     /// Records that readers got.
     pub(crate) polled_records: u64,
+    /// Offsets that readers of compacted logs went over without a record, and those that were read
+    /// from start to end.
+    pub(crate) compacted_away: u64,
+    pub(crate) compacted_logs_read: u64,
     /// Deletions of records that were acknowledged.
     pub(crate) trims_done: u64,
     /// Topics that were deleted, and requests for one that found it gone.
@@ -71,9 +82,12 @@ impl Scene {
             is_disk_good: true,
             is_rotten: false,
             damage_told: 0,
+            is_clock_steady: false,
             is_closing: false,
             topics_known_ns: None,
             polled_records: 0,
+            compacted_away: 0,
+            compacted_logs_read: 0,
             trims_done: 0,
             topics_deleted: 0,
             probes_done: 0,
@@ -94,7 +108,8 @@ impl Scene {
                 topic: topic.to_owned(),
                 index,
                 log,
-                is_durable: class == LogClass::Durable,
+                is_durable: class != LogClass::Relaxed,
+                is_keyed: matches!(class, LogClass::Compacted(_)),
             });
         }
     }
@@ -106,6 +121,12 @@ impl Scene {
 
     pub(crate) fn now_ns(&self) -> u64 {
         self.world.now_ns()
+    }
+
+    /// The time that clients give their records, where they know the broker's.
+    pub(crate) fn time_ms(&self) -> Option<i64> {
+        let now_ms = WALL_START_MS + (self.now_ns() / 1_000_000) as i64;
+        self.is_clock_steady.then_some(now_ms)
     }
 
     pub(crate) fn op(&mut self) -> u64 {

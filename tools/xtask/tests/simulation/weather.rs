@@ -1,7 +1,7 @@
 //! What goes wrong in one life of a machine, drawn at its start: the disk, the network, the clock.
 
 use super::scene::Scene;
-use millrace_engine::io::simulated::{Crash, DiskConfig, NetworkConfig, Random, WorldConfig};
+use millrace_engine::io::simulated::{Crash, DiskConfig, NetworkConfig, WorldConfig};
 
 /// Bytes of a disk that is never full.
 const SPACE_BYTES: u64 = 1 << 40;
@@ -26,7 +26,9 @@ pub(crate) struct Weather {
 }
 
 impl Weather {
-    pub(crate) fn draw(random: &mut Random) -> Self {
+    pub(crate) fn draw(scene: &mut Scene) -> Self {
+        let is_clock_steady = scene.is_clock_steady;
+        let random = &mut scene.random;
         let crash = match random.chance(2, 3) {
             true => Crash::PowerCut,
             false => Crash::Kill,
@@ -41,7 +43,7 @@ impl Weather {
             is_disk_stalling: random.chance(1, 3),
             free_bytes: random.chance(1, 10).then_some(room << 19),
             is_network_failing: random.chance(1, 2),
-            is_clock_jumping: random.chance(1, 5),
+            is_clock_jumping: random.chance(1, 5) && !is_clock_steady,
             crash: random.chance(4, 6).then_some((operations, crash)),
             seconds: 1 + random.below(seconds_max),
         }
