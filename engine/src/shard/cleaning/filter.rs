@@ -3,6 +3,11 @@
 //!
 //! INVARIANT: a batch is made again only if its bytes passed its own crc, so that damage never
 //! gets a checksum that fits it.
+//!
+//! INVARIANT: a tombstone gets its delete horizon only when no older record of its key is left, or
+//! such a record would come back once the tombstone is gone. A batch or a group that would grow
+//! stays as it is, outdated records included: the map remembers their keys, and their tombstones
+//! stay for good, or until the key is written again.
 
 use super::key_map::KeyMap;
 use super::output::{Grows, Output};
@@ -39,6 +44,8 @@ impl From<Grows> for CleanError {
 pub(super) struct Rules {
     /// The newest offset of every key below `map_end`.
     pub(super) map: KeyMap,
+    /// Keys of records below are not in the map.
+    pub(super) map_start: i64,
     /// Records from here on are kept.
     pub(super) map_end: i64,
     pub(super) now_ms: i64,
@@ -108,9 +115,10 @@ impl Rules {
         Ok(None)
     }
 
-    /// Puts what is kept of whole batches below `to` into `output`.
+    /// Puts what is kept of whole batches below `to` into `output`, or, when that was given up,
+    /// notes what stays.
     pub(super) fn keep_batches(
-        &self,
+        &mut self,
         batches: &[u8],
         to: i64,
         output: &mut Output,
@@ -122,13 +130,17 @@ impl Rules {
             if header.base_offset >= to {
                 break;
             }
-            self.keep_batch(&header, batch, output)?;
+            if output.is_given_up() {
+                self.leave_batch(&header, batch)?;
+            } else {
+                self.keep_batch(&header, batch, output)?;
+            }
         }
         Ok(())
     }
 
     fn keep_batch(
-        &self,
+        &mut self,
         header: &Header,
         batch: &[u8],
         output: &mut Output,
@@ -163,7 +175,8 @@ impl Rules {
             result.map_err(|error| unreadable(header, &error))?;
             if made.len() > batch.len() && verdict.new_horizon_ms.is_none() {
                 // Another encoder than the producer's: nothing would be won.
-                return Ok(output.append(header, batch)?);
+                output.append(header, batch)?;
+                return self.leave_records(header, &opened);
             }
             output.is_changed = true;
         }
@@ -171,22 +184,54 @@ impl Rules {
         Ok(output.append(&header, &made)?)
     }
 
+    /// A batch of a group that stays as it is.
+    fn leave_batch(&mut self, header: &Header, batch: &[u8]) -> Result<(), CleanError> {
+        if header.is_control() {
+            return Ok(());
+        }
+        let opened = opened(header, batch)?;
+        self.leave_records(header, &opened)
+    }
+
+    /// Notes the keys of the records that should have gone and stay.
+    fn leave_records(&mut self, header: &Header, opened: &[u8]) -> Result<(), CleanError> {
+        for record in Records::new(header, opened) {
+            let record = record.map_err(|error| unreadable(header, &error))?;
+            let Some(key) = record.key else { continue };
+            if !self.is_kept(header, &record) {
+                self.map.leave_behind(key);
+            }
+        }
+        Ok(())
+    }
+
     fn judge(&self, header: &Header, opened: &[u8]) -> Result<Verdict, CleanError> {
         let mut kept_count = 0;
         let mut has_tombstone = false;
+        let mut are_alone = true;
         for record in Records::new(header, opened) {
             let record = record.map_err(|error| unreadable(header, &error))?;
             if self.is_kept(header, &record) {
                 kept_count += 1;
-                has_tombstone |= record.value.is_none();
+                if record.value.is_none() {
+                    has_tombstone = true;
+                    are_alone &= self.is_alone(&record);
+                }
             }
         }
-        let is_first_meeting = has_tombstone && header.delete_horizon_ms().is_none();
+        let is_first_meeting = has_tombstone && are_alone && header.delete_horizon_ms().is_none();
         let horizon_ms = self.now_ms.saturating_add(self.delete_retention_ms);
         Ok(Verdict {
             kept_count,
             new_horizon_ms: is_first_meeting.then_some(horizon_ms),
         })
+    }
+
+    /// Whether this run leaves no older record of a kept record's key.
+    fn is_alone(&self, record: &Record<'_>) -> bool {
+        let is_mapped = (self.map_start..self.map_end).contains(&record.offset);
+        let is_left_behind = |key| self.map.is_left_behind(key);
+        is_mapped && !record.key.is_some_and(is_left_behind)
     }
 
     /// KAFKA: kept is what lies behind the map, and of each key the newest record unless it is a

@@ -7,6 +7,8 @@ use crate::journal::check::{Check, JournalKey};
 
 /// Room at the start.
 const SLOTS_MIN: usize = 1024;
+/// Of a word of `left_behind`.
+const BITS: usize = u64::BITS as usize;
 
 #[derive(Clone, Copy, Debug)]
 struct Slot {
@@ -20,11 +22,14 @@ const VACANT: Slot = Slot {
     offset: -1,
 };
 
-/// The newest offset of every key of a stretch of a log.
+/// The newest offset of every key of a stretch of a log; and, once all keys are in it, which of
+/// them have an older record that stays.
 #[derive(Debug)]
 pub(super) struct KeyMap {
     secret: JournalKey,
     slots: Vec<Slot>,
+    /// A bit for each slot; none as long as no key was left behind.
+    left_behind: Vec<u64>,
     key_count: usize,
     slots_max: usize,
 }
@@ -41,6 +46,7 @@ impl KeyMap {
         Self {
             secret,
             slots: vec![VACANT; SLOTS_MIN],
+            left_behind: Vec::new(),
             key_count: 0,
             slots_max,
         }
@@ -73,6 +79,23 @@ impl KeyMap {
     pub(super) fn get(&self, key: &[u8]) -> Option<i64> {
         let slot = self.slots[self.place(&self.hash(key))];
         (slot.offset >= 0).then_some(slot.offset)
+    }
+
+    /// Notes that a record with this key stays where it is although the map knows a newer one.
+    /// From here on no key is put.
+    pub(super) fn leave_behind(&mut self, key: &[u8]) {
+        let place = self.place(&self.hash(key));
+        if self.left_behind.is_empty() {
+            self.left_behind = vec![0; self.slots.len().div_ceil(BITS)];
+        }
+        self.left_behind[place / BITS] |= 1 << (place % BITS);
+    }
+
+    /// Whether [`Self::leave_behind`] had this key.
+    pub(super) fn is_left_behind(&self, key: &[u8]) -> bool {
+        let place = self.place(&self.hash(key));
+        let word = self.left_behind.get(place / BITS);
+        word.is_some_and(|word| word >> (place % BITS) & 1 == 1)
     }
 
     /// Keys in it.
@@ -126,6 +149,22 @@ mod tests {
         assert_eq!(map.key_count(), plain.len());
         for key in 0..20_500_u64 {
             assert_eq!(map.get(&key.to_le_bytes()), plain.get(&key).copied());
+        }
+    }
+
+    #[test]
+    fn keys_left_behind_are_those_that_were_named() {
+        let mut map = KeyMap::new(JournalKey([4; 16]), 1 << 20);
+        for key in 0..3000_u64 {
+            map.put(&key.to_le_bytes(), 1).unwrap();
+        }
+        assert!(!map.is_left_behind(&0_u64.to_le_bytes()));
+        for key in (0..3000_u64).step_by(7) {
+            map.leave_behind(&key.to_le_bytes());
+        }
+        for key in 0..3000_u64 {
+            let is_named = key.is_multiple_of(7);
+            assert_eq!(map.is_left_behind(&key.to_le_bytes()), is_named, "{key}");
         }
     }
 

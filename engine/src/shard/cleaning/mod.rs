@@ -248,6 +248,7 @@ impl Shard {
                 self.journal.setup.key,
                 self.cleaner.config.key_map_bytes_max,
             ),
+            map_start: found.dirty_start,
             map_end: found.dirty_start,
             now_ms: self.now.wall_ms,
             delete_retention_ms: config.delete_retention_ms,

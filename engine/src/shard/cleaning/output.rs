@@ -34,6 +34,7 @@ pub(super) struct Output {
     pub(super) max_timestamp_offset: i64,
     /// Something differs from what it was made of.
     pub(super) is_changed: bool,
+    is_given_up: bool,
 }
 
 impl Output {
@@ -60,6 +61,7 @@ impl Output {
             max_timestamp: -1,
             max_timestamp_offset: base_offset,
             is_changed: false,
+            is_given_up: false,
         }
     }
 
@@ -71,6 +73,16 @@ impl Output {
     /// Exact end of its records in the file.
     pub(super) const fn length(&self) -> u64 {
         self.end
+    }
+
+    /// What it was to replace stays: nothing more is written.
+    pub(super) fn give_up(&mut self) {
+        self.is_given_up = true;
+        self.pending = Vec::new();
+    }
+
+    pub(super) const fn is_given_up(&self) -> bool {
+        self.is_given_up
     }
 
     /// Bytes that wait to be written.

@@ -344,8 +344,11 @@ impl Shard {
                     run.group.map_or(-1, |group| group.base_offset),
                     CleanError::Grows
                 );
-                run.output = None;
-                run.phase = Phase::Swap;
+                // Once more over all of it, to note what stays.
+                if let (Some(output), Some(group)) = (&mut run.output, run.group) {
+                    output.give_up();
+                    run.next_offset = group.base_offset;
+                }
                 None
             }
             Err(error) => Some(self.cleaning_failed(run, error)),
@@ -406,6 +409,11 @@ impl Shard {
         let is_read = run.next_offset >= group.end_offset;
         if !is_read && output.pending_bytes() < SLICE_BYTES {
             return self.read_for_cleaning(io, run);
+        }
+        if output.is_given_up() {
+            run.output = None;
+            run.phase = Phase::Swap;
+            return None;
         }
         if let Some((position, bytes)) = output.next_write(SLICE_BYTES, is_read) {
             return self.write_records(io, run, position, bytes);

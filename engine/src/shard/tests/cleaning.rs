@@ -13,9 +13,9 @@ use crate::shard::file_table::SegmentFile;
 use crate::shard::{CleanerConfig, ShardConfig};
 use std::collections::BTreeMap;
 
-const NUMBER: u64 = 1;
+pub(super) const NUMBER: u64 = 1;
 
-fn config() -> ShardConfig {
+pub(super) fn config() -> ShardConfig {
     ShardConfig {
         checkpoint_interval_ms: 20,
         cleaner: CleanerConfig {
@@ -27,7 +27,7 @@ fn config() -> ShardConfig {
     }
 }
 
-fn compacted(delete_retention_ms: i64) -> PartitionSpec {
+pub(super) fn compacted(delete_retention_ms: i64) -> PartitionSpec {
     let mut spec = spec(NUMBER, Durability::Disk);
     spec.config.segment_bytes = 64 << 10;
     spec.config.compaction = Some(CompactionConfig {
@@ -39,30 +39,30 @@ fn compacted(delete_retention_ms: i64) -> PartitionSpec {
     spec
 }
 
-fn machine(seed: u64, delete_retention_ms: i64) -> Machine {
+pub(super) fn machine(seed: u64, delete_retention_ms: i64) -> Machine {
     let mut machine = Machine::with_config(seed, config(), WorldConfig::default());
     machine.create_as(compacted(delete_retention_ms));
     machine
 }
 
 /// A record: key and value; no value is a tombstone.
-type KeyValue = (u64, Option<Vec<u8>>);
+pub(super) type KeyValue = (u64, Option<Vec<u8>>);
 
 #[derive(Default)]
-struct Source {
+pub(super) struct Source {
     state: u64,
     next_sequence: i32,
 }
 
 impl Source {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self {
             state: seed.wrapping_mul(77) | 1,
             next_sequence: 0,
         }
     }
 
-    fn random(&mut self) -> u64 {
+    pub(super) fn random(&mut self) -> u64 {
         self.state = self
             .state
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -82,7 +82,7 @@ impl Source {
         (0..count).map(|_| record(self)).collect()
     }
 
-    fn batch(&mut self, records: &[KeyValue], time: i64) -> Vec<u8> {
+    pub(super) fn batch(&mut self, records: &[KeyValue], time: i64) -> Vec<u8> {
         let codec = Compression::ALL[self.random() as usize % 5];
         let mut builder = BatchBuilder::new(codec);
         if self.random().is_multiple_of(4) {
@@ -101,7 +101,9 @@ impl Source {
 }
 
 /// All records in whole batches, by offset.
-fn records_in<'a>(batches: impl Iterator<Item = &'a Vec<u8>>) -> BTreeMap<i64, KeyValue> {
+pub(super) fn records_in<'a>(
+    batches: impl Iterator<Item = &'a Vec<u8>>,
+) -> BTreeMap<i64, KeyValue> {
     let mut all = BTreeMap::new();
     for batch in batches {
         let header = Header::parse(batch).unwrap();
@@ -168,7 +170,7 @@ fn swaps(machine: &mut Machine) -> u64 {
 }
 
 /// Turns until compaction has nothing more to do.
-fn settle(machine: &mut Machine) {
+pub(super) fn settle(machine: &mut Machine) {
     machine.settle();
     for _ in 0..20 {
         let before = swaps(machine);
@@ -314,29 +316,6 @@ fn a_swap_before_its_files_are_durable_is_caught() {
         .is_err()
     });
     assert!(is_caught);
-}
-
-#[test]
-fn tombstones_go_when_their_horizon_has_passed() {
-    for (delete_retention_ms, are_kept) in [(0, false), (i64::MAX / 2, true)] {
-        let mut machine = machine(4, delete_retention_ms);
-        let mut source = Source::new(4);
-        let dead = [(7, None), (8, None)];
-        let batch = source.batch(&dead, machine.io.wall_ms());
-        machine.append_when_possible(NUMBER, &batch);
-        for _ in 0..6 {
-            for _ in 0..150 {
-                let records = [(100 + source.random() % 10, Some(vec![1; 700]))];
-                let batch = source.batch(&records, machine.io.wall_ms());
-                machine.append_when_possible(NUMBER, &batch);
-                machine.turn();
-            }
-            settle(&mut machine);
-        }
-        let found = records_in(machine.log(NUMBER).values());
-        let is_there = found.values().any(|(key, _)| *key == 7);
-        assert_eq!(is_there, are_kept, "{delete_retention_ms}");
-    }
 }
 
 #[test]

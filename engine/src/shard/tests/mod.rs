@@ -7,4 +7,5 @@ mod journal_rules;
 mod life;
 mod losses;
 mod start_rules;
+mod tombstones;
 mod write_rules;
