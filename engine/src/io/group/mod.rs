@@ -25,7 +25,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long a taken address is tried again, and how often.
-const LISTEN_PATIENCE: Duration = Duration::from_secs(2);
+const LISTEN_PATIENCE: Duration = Duration::from_secs(10);
 const LISTEN_RETRY: Duration = Duration::from_millis(20);
 
 /// What the kernel implementation needs to know.
@@ -150,18 +150,22 @@ where
 }
 
 /// Listens for TCP connections before any shard runs; a shard takes the socket over with
-/// `Io::attach_socket`. Says where, for port 0 is chosen by the kernel. Waits up to 2 s for an
-/// address that is taken.
+/// `Io::attach_socket`. Says where, for port 0 is chosen by the kernel. Waits up to 10 s for an
+/// address that is taken, and logs that it does.
 ///
 /// # Errors
 /// What the operating system says: address in use, not available, no permission.
 pub fn listen(address: SocketAddr) -> Result<(DetachedSocket, SocketAddr), IoFailure> {
     let begin = Instant::now();
+    let mut is_told = false;
     loop {
         match super::kernel::socket::listen(address) {
             // The kernel takes a ring apart after its process has ended, and with the ring the
             // sockets it listened on: a broker that is started right after a kill is early.
             Err(failure) if failure.is_address_in_use() && begin.elapsed() < LISTEN_PATIENCE => {
+                if !std::mem::replace(&mut is_told, true) {
+                    log::warn!("{address} is taken; waiting up to {LISTEN_PATIENCE:?} for it");
+                }
                 std::thread::sleep(LISTEN_RETRY);
             }
             listened => {
