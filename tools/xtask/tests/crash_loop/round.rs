@@ -8,7 +8,9 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use xtask::broker::{Broker, Setup};
 use xtask::history::{Kind, check};
@@ -103,43 +105,12 @@ fn run_into(plan: &Plan, tally: &mut Tally) -> Result<()> {
     };
     let address = round.broker.address();
     create_topic(&address)?;
-    let orders = Orders::default();
-    let (scribe, orders) = (round.scribe.clone(), &orders);
-    let failures = std::thread::scope(|scope| {
-        let (scribe, address) = (&scribe, &*address);
-        let mut producers = Vec::new();
-        for (client, is_idempotent) in PRODUCERS {
-            producers.push(
-                scope.spawn(move || {
-                    clients::produce(address, scribe, client, is_idempotent, orders)
-                }),
-            );
-        }
-        let mut others = Vec::new();
-        for client in READERS {
-            others.push(scope.spawn(move || clients::read(address, scribe, client, orders, false)));
-        }
-        others.push(scope.spawn(move || clients::commit(address, scribe, COMMITTER, orders)));
-        let mut failures = Vec::new();
-        failures.extend(round.cycles().err());
-        orders.is_drained.store(true, Ordering::Relaxed);
-        for producer in producers {
-            failures.extend(joined(producer).err());
-        }
-        if failures.is_empty() {
-            let read = clients::read(address, scribe, LAST_READER, orders, true);
-            failures.extend(read.err().map(|problem| anyhow!(problem)));
-        }
-        orders.is_over.store(true, Ordering::Relaxed);
-        for other in others {
-            failures.extend(joined(other).err());
-        }
-        failures
-    });
+    let clients = Clients::start(&address, &round.scribe);
+    let failed = round.cycles().err().or_else(|| clients.end().err());
     let judged = round.judge();
     *tally = round.tally;
     judged?;
-    if let Some(failure) = failures.into_iter().next() {
+    if let Some(failure) = failed {
         return Err(failure);
     }
     round.broker.stop()?;
@@ -147,7 +118,67 @@ fn run_into(plan: &Plan, tally: &mut Tally) -> Result<()> {
     std::fs::remove_dir_all(&plan.folder).context("remove a round's folder")
 }
 
-fn joined(thread: std::thread::ScopedJoinHandle<'_, Result<(), String>>) -> Result<()> {
+type Client = JoinHandle<Result<(), String>>;
+
+/// The threads of a round's clients. After a failure nobody waits for them: without a broker some
+/// never end.
+struct Clients {
+    address: String,
+    scribe: Scribe,
+    orders: Arc<Orders>,
+    producers: Vec<Client>,
+    others: Vec<Client>,
+}
+
+impl Clients {
+    fn start(address: &str, scribe: &Scribe) -> Self {
+        let mut clients = Self {
+            address: address.to_owned(),
+            scribe: scribe.clone(),
+            orders: Arc::default(),
+            producers: Vec::new(),
+            others: Vec::new(),
+        };
+        for (number, is_idempotent) in PRODUCERS {
+            let producer = clients.spawn(move |address, scribe, orders| {
+                clients::produce(address, scribe, number, is_idempotent, orders)
+            });
+            clients.producers.push(producer);
+        }
+        for number in READERS {
+            let reader = clients.spawn(move |address, scribe, orders| {
+                clients::read(address, scribe, number, orders, false)
+            });
+            clients.others.push(reader);
+        }
+        let committer = clients.spawn(move |address, scribe, orders| {
+            clients::commit(address, scribe, COMMITTER, orders)
+        });
+        clients.others.push(committer);
+        clients
+    }
+
+    fn spawn<F>(&self, work: F) -> Client
+    where
+        F: FnOnce(&str, &Scribe, &Orders) -> Result<(), String> + Send + 'static,
+    {
+        let address = self.address.clone();
+        let (scribe, orders) = (self.scribe.clone(), Arc::clone(&self.orders));
+        std::thread::spawn(move || work(&address, &scribe, &orders))
+    }
+
+    /// Producers are answered, one more reader reads all there is, the others end.
+    fn end(self) -> Result<()> {
+        self.orders.is_drained.store(true, Ordering::Relaxed);
+        self.producers.into_iter().try_for_each(joined)?;
+        clients::read(&self.address, &self.scribe, LAST_READER, &self.orders, true)
+            .map_err(|problem| anyhow!(problem))?;
+        self.orders.is_over.store(true, Ordering::Relaxed);
+        self.others.into_iter().try_for_each(joined)
+    }
+}
+
+fn joined(thread: Client) -> Result<()> {
     let ended = thread.join().map_err(|_| anyhow!("a client panicked"))?;
     ended.map_err(|problem| anyhow!(problem))
 }
