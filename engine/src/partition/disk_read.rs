@@ -186,10 +186,9 @@ impl Partition {
             offset: read.offset,
         };
         // What passed the check here may have been fenced by another read meanwhile.
-        let limit = self.fence_limit(read.offset, self.bound(request.bound).offset);
-        let limit = limit
-            .unwrap_or(i64::MAX)
-            .min(self.bound(request.bound).offset);
+        let bound = self.bound(request.bound).offset;
+        let limit = self.fence_limit(read.offset, bound);
+        let limit = limit.unwrap_or(i64::MAX).min(bound);
         let view = PartsView::of(read, parts);
         let mut start = None;
         let mut at = read.walk_from;
@@ -204,6 +203,11 @@ impl Partition {
             let first = *start.get_or_insert(at);
             let is_first = first == at;
             let is_too_much = (end - first) as usize > request.bytes_max && !is_first;
+            if is_first && limit < bound && header.base_offset >= limit {
+                // Compaction left nothing before the fenced range: without an error its reader
+                // would ask for ever.
+                return Err(ReadError::Corrupt { offset: limit });
+            }
             if header.base_offset >= limit || is_too_much {
                 break;
             }

@@ -3,7 +3,9 @@
 use super::harness::{Machine, handle, small_config, spec};
 use crate::io::FileOp;
 use crate::io::simulated::{Crash, WorldConfig};
-use crate::partition::{AppendError, CompactionConfig, Durability, PartitionSpec, ReadBound};
+use crate::partition::{
+    AppendError, CompactionConfig, Durability, PartitionSpec, ReadBound, ReadError,
+};
 use crate::planted::{Bug, plant};
 use crate::record_batch::builder::{BatchBuilder, Producer};
 use crate::record_batch::records::Records;
@@ -392,6 +394,30 @@ fn damage_stops_compaction_of_its_partition_and_the_rest_is_served() {
     assert!(machine.turn_until(5000, |machine| machine.controls.contains(&ticket)));
     settle(&mut machine);
     assert!(swaps(&mut machine) > 0);
+}
+
+#[test]
+fn a_gap_before_damage_is_answered_with_the_damage() {
+    let mut machine = machine(8, i64::MAX);
+    let mut source = Source::new(8);
+    work(&mut machine, &mut source, 1000);
+    settle(&mut machine);
+    let mut end = 0;
+    let mut gap = None;
+    for batch in machine.log(NUMBER).values() {
+        let header = Header::parse(batch).unwrap();
+        if header.base_offset > end && gap.is_none() {
+            gap = Some((end, header.base_offset..header.end_offset()));
+        }
+        end = header.end_offset();
+    }
+    let (offset, damaged) = gap.unwrap();
+    let start = damaged.start;
+    let shard = machine.shard();
+    let slot = shard.partitions.live_mut(handle(NUMBER)).unwrap();
+    slot.partition.fence_unreadable(damaged);
+    let read = machine.read(NUMBER, offset, ReadBound::HighWatermark);
+    assert_eq!(read.unwrap_err(), ReadError::Corrupt { offset: start });
 }
 
 #[test]
