@@ -184,7 +184,7 @@ pub struct Parts {
 impl BrokerShard {
     /// A shard that has recovered and not said hello.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(mut parts: Parts) -> Self {
         let me = parts.io.shard();
         let shards = parts.shared.shards;
         let settings = &parts.shared.settings;
@@ -201,10 +201,12 @@ impl BrokerShard {
         });
         let groups = GroupDesk::new(settings.groups, parts.shared.group_bytes_max);
         let sessions = FetchSessions::new(
-            settings.fetch_sessions_max.div_ceil(shards),
-            parts.shared.session_bytes_max,
-            i32::from(me.0),
-            i32::try_from(shards).unwrap_or(1),
+            (
+                settings.fetch_sessions_max.div_ceil(shards),
+                parts.shared.session_bytes_max,
+            ),
+            (i32::from(me.0), i32::try_from(shards).unwrap_or(1)),
+            parts.io.random_u64(),
         );
         Self {
             io: parts.io,

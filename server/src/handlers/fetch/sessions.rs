@@ -1,10 +1,11 @@
 //! Incremental fetch sessions (KIP-227): the broker remembers which partitions a consumer wants
 //! and what it was told, so that requests and answers carry only what changed.
 //!
-//! A session belongs to the shard that made it, and its id says which. Sessions and their memory
-//! are bounded; a client without one sends whole requests, which always works.
+//! A session belongs to the shard that made it, and its id says which; ids begin anywhere, so that
+//! one of an earlier process is none of this. Sessions and their memory are bounded; a client
+//! without one sends whole requests, which always works.
 
-use super::{FetchRequest, Told, Wanted};
+use super::{FetchRequest, Place, Told, Wanted};
 use crate::broker::BrokerShard;
 use crate::protocol::ErrorCode;
 use crate::protocol::messages::FetchRequest as Asked;
@@ -30,6 +31,8 @@ struct Session {
     epoch: i32,
     topics: Topics,
     partitions: usize,
+    /// The next answer begins with this one, counted in the order of names.
+    first: usize,
     /// What it takes of the memory for sessions.
     bytes: usize,
     created_ns: u64,
@@ -59,9 +62,15 @@ const EPOCH_NEW: i32 = 0;
 const VERSION_MIN: i16 = 7;
 
 impl FetchSessions {
-    /// No sessions yet, at most `sessions_max` in `bytes_max` of memory.
+    /// No sessions yet, at most `sessions_max` in `bytes_max` of memory, on this shard of so many.
+    /// KAFKA: ids are random. A client that goes on with a session of a process that is gone must
+    /// not meet another client's, whose positions it would take for its own.
     #[must_use]
-    pub const fn new(sessions_max: usize, bytes_max: usize, shard: i32, shards: i32) -> Self {
+    pub const fn new(
+        (sessions_max, bytes_max): (usize, usize),
+        (shard, shards): (i32, i32),
+        random: u64,
+    ) -> Self {
         Self {
             sessions: BTreeMap::new(),
             sessions_max,
@@ -69,7 +78,7 @@ impl FetchSessions {
             bytes_max,
             shard,
             shards,
-            next: 0,
+            next: (random % (i32::MAX / shards - 1) as u64) as i32,
         }
     }
 
@@ -132,6 +141,7 @@ impl FetchSessions {
             epoch: 1,
             topics,
             partitions,
+            first: 0,
             bytes,
             created_ns: now_ns,
             last_used_ns: now_ns,
@@ -190,6 +200,16 @@ impl Session {
         }
     }
 
+    /// What is wanted, by topic, the first of this time first.
+    fn in_turn(&self) -> impl Iterator<Item = (&str, &Wanted)> {
+        let all = || {
+            let topics = self.topics.iter();
+            topics.flat_map(|(name, known)| known.values().map(move |it| (name.as_str(), it)))
+        };
+        let first = self.first % self.partitions.max(1);
+        all().skip(first).chain(all().take(first))
+    }
+
     fn forget(&mut self, topic: &str, partitions: impl Iterator<Item = i32>) {
         let Some(known) = self.topics.get_mut(topic) else {
             return;
@@ -233,11 +253,12 @@ impl BrokerShard {
         let has_sessions = fetch.head.version >= VERSION_MIN;
         if has_sessions && !matches!(asked.session_epoch, EPOCH_NONE | EPOCH_NEW) {
             let session = self.sessions.go_on(asked, now_ns)?;
-            for (name, partitions) in &session.topics {
-                fetch.topic(name);
-                for wanted in partitions.values() {
-                    fetch.partition(*wanted);
+            let mut last = None;
+            for (name, wanted) in session.in_turn() {
+                if last.replace(name) != Some(name) {
+                    fetch.topic(name);
                 }
+                fetch.partition(*wanted);
             }
             return Ok(SessionUse::Incremental(asked.session_id));
         }
@@ -272,6 +293,12 @@ impl BrokerShard {
         let Some(session) = self.sessions.sessions.get_mut(&id) else {
             return id;
         };
+        // KAFKA: who had records comes last the next time, so that nobody is passed over for ever
+        // where the bytes of an answer do not suffice for all.
+        let had_records = |place: &Place| place.batches.bytes > 0;
+        if let Some(nth) = fetch.places.iter().position(had_records) {
+            session.first = (session.first + nth + 1) % session.partitions.max(1);
+        }
         for (name, range) in fetch.topics() {
             let Some(known) = session.topics.get_mut(name) else {
                 continue;
@@ -310,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_stale_session_makes_room_and_a_larger_one_outs_a_smaller_that_had_its_time() {
-        let mut sessions = FetchSessions::new(2, 1 << 20, 0, 1);
+        let mut sessions = FetchSessions::new((2, 1 << 20), (0, 1), 0);
         let small = sessions.begin(0, topics("a", 1)).unwrap();
         let large = sessions.begin(0, topics("a", 5)).unwrap();
         assert_eq!(sessions.begin(119 * SECOND_NS, topics("b", 9)), None);
@@ -354,7 +381,7 @@ mod tests {
 
     #[test]
     fn the_memory_of_sessions_is_bounded_however_they_grow() {
-        let mut sessions = FetchSessions::new(1000, 1 << 20, 0, 1);
+        let mut sessions = FetchSessions::new((1000, 1 << 20), (0, 1), 0);
         assert_eq!(sessions.begin(0, topics("t", 20_000)), None);
         let id = sessions.begin(0, topics("t", 1)).unwrap();
         let before = sessions.bytes;
@@ -371,5 +398,42 @@ mod tests {
         }
         assert!(refused > 0);
         assert_eq!((sessions.bytes, sessions.sessions.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_session_of_another_process_is_none_of_this_one() {
+        for random in [0, 1, 77, u64::MAX] {
+            let mut before = FetchSessions::new((9, 1 << 20), (1, 3), random);
+            let mut after = FetchSessions::new((9, 1 << 20), (1, 3), random ^ (1 << 20));
+            let asked = Asked {
+                session_id: before.begin(0, topics("a", 1)).unwrap(),
+                session_epoch: 1,
+                ..Asked::default()
+            };
+            after.begin(0, topics("b", 1)).unwrap();
+            let error = after.go_on(&asked, 1).unwrap_err();
+            assert_eq!(error, ErrorCode::FetchSessionIdNotFound);
+            assert_eq!(asked.session_id % 3, 2, "it names its shard");
+        }
+    }
+
+    #[test]
+    fn the_partition_that_comes_first_moves_on() {
+        let mut wanted = topics("a", 2);
+        wanted.extend(topics("b", 1));
+        let mut sessions = FetchSessions::new((1, 1 << 20), (0, 1), 0);
+        let id = sessions.begin(0, wanted).unwrap();
+        let mut order = |first| {
+            let session = sessions.sessions.get_mut(&id).unwrap();
+            session.first = first;
+            let named = session
+                .in_turn()
+                .map(|(name, it)| format!("{name}{}", it.index));
+            named.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(order(0), "a0 a1 b0");
+        assert_eq!(order(1), "a1 b0 a0");
+        assert_eq!(order(2), "b0 a0 a1");
+        assert_eq!(order(3), "a0 a1 b0");
     }
 }
