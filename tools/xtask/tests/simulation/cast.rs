@@ -8,6 +8,7 @@ use super::producer::{Producer, Style};
 use super::reader::Reader;
 use super::renewer::Renewer;
 use super::scene::{Partition, Scene};
+use super::session_reader::SessionReader;
 use super::trimmer::Trimmer;
 use millrace_engine::io::simulated::Random;
 use millrace_engine::record_batch::Compression;
@@ -34,6 +35,16 @@ pub(crate) fn cast(scene: &mut Scene) -> Vec<Box<dyn Actor>> {
             let id = actors.len() as u32 + 1;
             let member = Member::new(id, scene, "shop", partitions.clone());
             actors.push(Box::new(member));
+        }
+    }
+    if scene.random.chance(1, 2) {
+        for _ in 0..1 + scene.random.below(2) {
+            let id = actors.len() as u32 + 1;
+            let fetch_bytes = [1000, 20_000, 200_000][scene.random.below(3) as usize];
+            let bytes_max = [fetch_bytes, 4 << 20][scene.random.below(2) as usize];
+            let partitions = scene.partitions.clone();
+            let reader = SessionReader::new(id, partitions, fetch_bytes, bytes_max);
+            actors.push(Box::new(reader));
         }
     }
     if scene.random.chance(1, 2) {

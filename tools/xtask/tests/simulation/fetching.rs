@@ -18,6 +18,8 @@ pub(crate) struct Place {
     pub(crate) position: i64,
     /// When it was asked for.
     pub(crate) began_ns: u64,
+    /// Other records came before: there may be none that is whole.
+    pub(crate) may_be_cut: bool,
 }
 
 /// What an answer means.
@@ -78,9 +80,20 @@ pub(crate) fn take(
         scene.problem(id, format!("Fetch: error {}", answer.error_code));
         return Read::Later;
     };
+    take_part(scene, id, partition, place, &part)
+}
+
+/// Reads what an answer says of one partition.
+pub(crate) fn take_part(
+    scene: &mut Scene,
+    id: u32,
+    partition: &Partition,
+    place: Place,
+    part: &PartitionData<'_>,
+) -> Read {
     let trimmed = scene.trimmed(partition.log);
     match ErrorCode::from_code(part.error_code) {
-        Some(ErrorCode::None) => return take_records(scene, id, partition, place, &part),
+        Some(ErrorCode::None) => return take_records(scene, id, partition, place, part),
         Some(ErrorCode::OffsetOutOfRange) if place.position < trimmed => {
             return Read::Deleted(trimmed);
         }
@@ -104,7 +117,9 @@ fn take_records(
     place: Place,
     part: &PartitionData<'_>,
 ) -> Read {
-    let Place { position, began_ns } = place;
+    let Place {
+        position, began_ns, ..
+    } = place;
     let bytes = part.records.unwrap_or_default();
     let fetched = match payload::read(bytes, position, partition.is_keyed) {
         Ok(fetched) => fetched,
@@ -118,7 +133,7 @@ fn take_records(
     if next > end {
         scene.problem(id, format!("Fetch: reads up to {next}, the end is {end}"));
     }
-    if next == position && end > next && !bytes.is_empty() {
+    if next == position && end > next && !bytes.is_empty() && !place.may_be_cut {
         scene.problem(id, format!("Fetch: no whole batch at {next}"));
     }
     let counts = fetched.records.iter().map(|run| u64::from(run.count));

@@ -26,6 +26,7 @@ mod rotten;
 mod run;
 mod scene;
 mod seeds;
+mod session_reader;
 mod trimmer;
 mod weather;
 

@@ -192,6 +192,7 @@ impl Member {
         let place = Place {
             position: mine.position,
             began_ns,
+            may_be_cut: false,
         };
         match fetching::take(scene, self.id, &mine.partition, place, frame) {
             Read::Next(next, is_at_end) => {

@@ -60,6 +60,7 @@ impl Reader {
         let place = Place {
             position: self.position,
             began_ns,
+            may_be_cut: false,
         };
         let compacted_away = scene.compacted_away;
         let read = fetching::take(scene, self.id, &self.partition, place, frame);

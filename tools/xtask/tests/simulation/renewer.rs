@@ -217,7 +217,11 @@ impl Renewer {
     }
 
     fn take_read(&mut self, scene: &mut Scene, position: i64, began_ns: u64, frame: &[u8]) {
-        let place = Place { position, began_ns };
+        let place = Place {
+            position,
+            began_ns,
+            may_be_cut: false,
+        };
         match fetching::take(scene, self.id, &self.partition, place, frame) {
             Read::Next(next, false) => self.stage = Stage::Reading(next),
             Read::Next(_, true) if scene.is_closing => {

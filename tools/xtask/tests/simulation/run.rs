@@ -117,6 +117,11 @@ impl Run {
         self.coverage.work.polled_records = self.scene.polled_records;
         self.coverage.work.compacted_away = self.scene.compacted_away;
         self.coverage.work.compacted_logs_read = self.scene.compacted_logs_read;
+        self.coverage.work.sessions_begun = self.scene.sessions_begun;
+        self.coverage.work.sessions_gone_on = self.scene.sessions_gone_on;
+        self.coverage.work.sessions_lost = self.scene.sessions_lost;
+        self.coverage.work.sessions_stale = self.scene.sessions_stale;
+        self.coverage.work.sessions_left_out = self.scene.sessions_left_out;
         self.coverage.work.trims = self.scene.trims_done;
         self.coverage.work.topics_deleted = self.scene.topics_deleted;
         self.coverage.work.probes = self.scene.probes_done;

@@ -51,6 +51,13 @@ pub(crate) struct Scene {
     /// from start to end.
     pub(crate) compacted_away: u64,
     pub(crate) compacted_logs_read: u64,
+    /// Fetch sessions that were begun, gone on with, found gone, or of another epoch, and
+    /// partitions that their answers left out.
+    pub(crate) sessions_begun: u64,
+    pub(crate) sessions_gone_on: u64,
+    pub(crate) sessions_lost: u64,
+    pub(crate) sessions_stale: u64,
+    pub(crate) sessions_left_out: u64,
     /// Deletions of records that were acknowledged.
     pub(crate) trims_done: u64,
     /// Topics that were deleted, and requests for one that found it gone.
@@ -88,6 +95,11 @@ impl Scene {
             polled_records: 0,
             compacted_away: 0,
             compacted_logs_read: 0,
+            sessions_begun: 0,
+            sessions_gone_on: 0,
+            sessions_lost: 0,
+            sessions_stale: 0,
+            sessions_left_out: 0,
             trims_done: 0,
             topics_deleted: 0,
             probes_done: 0,
