@@ -3,6 +3,7 @@
 
 use super::actor::Actor;
 use super::admin::{Admin, NewTopic};
+use super::guide::Guide;
 use super::member::Member;
 use super::producer::{Producer, Style};
 use super::reader::Reader;
@@ -27,7 +28,8 @@ pub(crate) fn cast(scene: &mut Scene) -> Vec<Box<dyn Actor>> {
     }
     let topics = topics.into_iter().map(|(topic, _)| topic).collect();
     let mut actors: Vec<Box<dyn Actor>> = vec![Box::new(Admin::new(1, topics))];
-    actors.extend(writers_and_readers(scene, 2));
+    actors.push(Box::new(Guide::new(2)));
+    actors.extend(writers_and_readers(scene, 3));
     if scene.random.chance(1, 2) {
         let orders = |partition: &&Partition| partition.topic == "orders";
         let partitions: Vec<Partition> = scene.partitions.iter().filter(orders).cloned().collect();

@@ -58,6 +58,8 @@ counts! {
     /// What brokers and clients did.
     Work {
         lives: "lives",
+        lives_of_nodes: "lives as several nodes",
+        metadata_told: "metadata that was told",
         clean_stops: "clean stops",
         crashes_in_start: "crashes inside a start",
         reshards: "changes of the number of shards",

@@ -11,6 +11,8 @@ use millrace_engine::shard::{CleanerConfig, ShardConfig};
 #[derive(Debug)]
 pub(crate) struct Limits {
     pub(crate) shards: usize,
+    /// Each shard is a node with a port of its own.
+    pub(crate) is_per_core: bool,
     pub(crate) arena_bytes: usize,
     pub(crate) engine: EngineConfig,
     pub(crate) settings: Vec<(String, String)>,
@@ -22,6 +24,7 @@ impl Limits {
         let shards = [1, 1, 2, 3][random.below(4) as usize];
         let mut limits = Self {
             shards,
+            is_per_core: random.chance(1, 3),
             arena_bytes: SHARD_MEMORY_MIN as usize,
             engine: EngineConfig {
                 journal_bytes: Some(512 << 10),
@@ -70,6 +73,11 @@ impl Limits {
 
     fn set(&mut self, key: &str, value: &str) {
         self.settings.push((key.to_owned(), value.to_owned()));
+    }
+
+    /// How many nodes clients see.
+    pub(crate) const fn nodes(&self) -> usize {
+        if self.is_per_core { self.shards } else { 1 }
     }
 
     pub(crate) fn set_shards(&mut self, shards: usize) {

@@ -56,8 +56,13 @@ impl Machine {
     ) -> Result<Self, StartError> {
         let count = limits.shards;
         let mut ios = world.restart(count);
-        let listened = ios[0].listen(address);
-        let listener = listened.map_err(|failure| StartError(failure.to_string()))?;
+        let mut listeners = Vec::new();
+        for (nth, io) in ios.iter_mut().take(limits.nodes()).enumerate() {
+            let at = SocketAddr::new(address.ip(), address.port() + nth as u16);
+            let listened = io.listen(at);
+            listeners.push(listened.map_err(|failure| StartError(failure.to_string()))?);
+        }
+        let mut listeners = listeners.into_iter();
         let directory = prepare_on(&mut ios[0], &limits.engine, &place)?;
         let journals = directory.journals();
         let (settings, _) = BrokerSettings::from_assignments(&limits.settings)
@@ -81,20 +86,27 @@ impl Machine {
             turns: 0,
         };
         for ((io, engine), mailbox) in ios.into_iter().zip(engines).zip(mailboxes) {
-            let is_first = io.shard() == ShardId(0);
+            let me = io.shard();
+            let listener = listeners.next();
+            let node = listener.as_ref().map(|(_, at)| Node {
+                id: i32::from(me.0),
+                host: at.ip().to_string(),
+                port: at.port(),
+            });
+            // A node's connections are its shard's; else they are dealt out.
+            let served = match limits.is_per_core {
+                true => vec![me],
+                false => (0..count).map(|index| ShardId(index as u16)).collect(),
+            };
             let mut shard = BrokerShard::new(Parts {
                 net: Net::new(net_limits(&shared.settings, limits)),
                 io,
                 mailbox,
                 engine,
-                acceptor: is_first.then(|| acceptor(listener, count)),
+                acceptor: listener.map(|listener| Acceptor::new(listener, served, 1000, 1000)),
                 shared: Arc::clone(&shared),
             });
-            shard.say_hello(is_first.then(|| Node {
-                id: 0,
-                host: address.ip().to_string(),
-                port: address.port(),
-            }));
+            shard.say_hello(node);
             machine.shards.push(shard);
         }
         Ok(machine)
@@ -148,11 +160,6 @@ impl Machine {
         let mut phases = self.shards.iter().map(BrokerShard::phase);
         phases.all(|phase| phase == Phase::Stopped)
     }
-}
-
-fn acceptor(listener: (millrace_engine::io::SocketHandle, SocketAddr), shards: usize) -> Acceptor {
-    let all = (0..shards).map(|index| ShardId(index as u16)).collect();
-    Acceptor::new(listener, all, 1000, 1000)
 }
 
 fn net_limits(settings: &BrokerSettings, limits: &Limits) -> NetLimits {

@@ -11,6 +11,7 @@ mod admin;
 mod cast;
 mod coverage;
 mod fetching;
+mod guide;
 mod lies;
 mod limits;
 mod link;

@@ -7,6 +7,7 @@ use super::link::Link;
 use super::member_protocol::{self as protocol, Membership, Remedy, Said};
 use super::scene::{Partition, Scene};
 use millrace_server::protocol::ErrorCode;
+use std::net::SocketAddr;
 use xtask::history::{GroupId, What};
 
 const HEARTBEAT_NS: u64 = 1_500_000_000;
@@ -57,6 +58,9 @@ pub(crate) struct Member {
     phase: Phase,
     led: Vec<String>,
     mine: Vec<Mine>,
+    /// Where the coordinator listens, until it was connected to.
+    coordinator: Option<SocketAddr>,
+    connected_to: Option<SocketAddr>,
     asked: Option<(Asked, u64)>,
     next_read: usize,
     heartbeat_ns: u64,
@@ -78,6 +82,8 @@ impl Member {
             phase: Phase::Lost,
             led: Vec::new(),
             mine: Vec::new(),
+            coordinator: None,
+            connected_to: None,
             asked: None,
             next_read: 0,
             heartbeat_ns: 0,
@@ -88,10 +94,16 @@ impl Member {
 
     fn take(&mut self, scene: &mut Scene, (asked, began_ns): (Asked, u64), frame: &[u8]) {
         match asked {
-            Asked::Coordinator => {
-                let said = protocol::coordinator(frame);
-                self.advance(scene, "FindCoordinator", said, Phase::Found);
-            }
+            Asked::Coordinator => match protocol::coordinator(frame) {
+                Ok(address) => {
+                    self.phase = Phase::Found;
+                    self.coordinator = Some(address);
+                    if self.connected_to != Some(address) {
+                        self.link.drop_connection();
+                    }
+                }
+                Err(code) => self.mend(scene, "FindCoordinator", code),
+            },
             Asked::Join => self.take_joined(scene, frame),
             Asked::Sync => match protocol::synced(frame) {
                 Ok(indexes) => self.take_assignment(&indexes),
@@ -342,7 +354,10 @@ impl Actor for Member {
         }
         if !self.link.is_up() {
             self.asked = None;
-            if !self.link.connect(&scene.world, scene.address) {
+            let node = self.coordinator.take();
+            let node = node.unwrap_or_else(|| scene.some_node());
+            self.connected_to = Some(node);
+            if !self.link.connect(&scene.world, node) {
                 self.retry_ns = now_ns + BACKOFF_NS;
                 self.wake_ns = self.retry_ns;
                 return;

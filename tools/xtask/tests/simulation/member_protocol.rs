@@ -15,6 +15,7 @@ use millrace_server::protocol::messages::{
     SyncGroupResponse,
 };
 use millrace_server::protocol::{ErrorCode, decode_response};
+use std::net::SocketAddr;
 
 const FIND_VERSION: i16 = 3;
 const JOIN_VERSION: i16 = 5;
@@ -55,9 +56,14 @@ pub(crate) fn ask_coordinator(link: &mut Link, me: &Membership) {
     link.send(FIND_VERSION, &request);
 }
 
-pub(crate) fn coordinator(frame: &[u8]) -> Said<()> {
+/// Where the group's coordinator listens.
+pub(crate) fn coordinator(frame: &[u8]) -> Said<SocketAddr> {
     let decoded = decode_response::<FindCoordinatorResponse<'_>>(frame, FIND_VERSION);
-    said(decoded.map_err(|_| NONSENSE)?.1.error_code)
+    let (_, answer) = decoded.map_err(|_| NONSENSE)?;
+    said(answer.error_code)?;
+    let ip = answer.host.parse().map_err(|_| NONSENSE)?;
+    let port = u16::try_from(answer.port).map_err(|_| NONSENSE)?;
+    Ok(SocketAddr::new(ip, port))
 }
 
 /// Version 0 of a subscription to one topic, as the consumer protocol has it.

@@ -338,7 +338,8 @@ impl Actor for Producer {
         }
         if !self.link.is_up() {
             self.forget_link();
-            if now_ns >= self.retry_ns && !self.link.connect(&scene.world, scene.address) {
+            let leader = scene.leader(&self.partition);
+            if now_ns >= self.retry_ns && !self.link.connect(&scene.world, leader) {
                 self.retry_ns = now_ns + BACKOFF_NS;
             }
         }

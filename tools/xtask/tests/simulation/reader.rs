@@ -113,7 +113,10 @@ impl Actor for Reader {
         }
         if !self.link.is_up() {
             self.asked_ns = None;
-            if !self.link.connect(&scene.world, scene.address) {
+            if !self
+                .link
+                .connect(&scene.world, scene.leader(&self.partition))
+            {
                 self.retry_ns = now_ns + BACKOFF_NS;
                 self.wake_ns = self.retry_ns;
                 return;

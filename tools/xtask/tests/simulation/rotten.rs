@@ -63,6 +63,7 @@ impl Run {
     fn read_what_is_left(&mut self) -> Result<(), String> {
         self.begin_life();
         self.actors.clear();
+        self.scene.begin_nodes(self.limits.nodes());
         let ended = match Machine::start(&self.scene.world, &self.limits, ADDRESS) {
             Ok(machine) => {
                 self.machine = Some(machine);

@@ -122,6 +122,7 @@ impl Run {
         self.coverage.work.sessions_lost = self.scene.sessions_lost;
         self.coverage.work.sessions_stale = self.scene.sessions_stale;
         self.coverage.work.sessions_left_out = self.scene.sessions_left_out;
+        self.coverage.work.metadata_told = self.scene.metadata_told;
         self.coverage.work.trims = self.scene.trims_done;
         self.coverage.work.topics_deleted = self.scene.topics_deleted;
         self.coverage.work.probes = self.scene.probes_done;
@@ -193,8 +194,10 @@ impl Run {
         if let Some((operations, crash)) = crash {
             world.crash_after(operations, crash);
         }
+        self.scene.begin_nodes(self.limits.nodes());
         match Machine::start(&world, &self.limits, ADDRESS) {
             Ok(machine) => {
+                self.coverage.work.lives_of_nodes += u64::from(self.limits.nodes() > 1);
                 self.machine = Some(machine);
                 for actor in &mut self.actors {
                     actor.begin_life();

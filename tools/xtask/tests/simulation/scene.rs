@@ -29,6 +29,11 @@ pub(crate) struct Scene {
     /// Where the broker listens.
     pub(crate) address: SocketAddr,
     pub(crate) partitions: Vec<Partition>,
+    /// Nodes of the broker: they listen at consecutive ports.
+    pub(crate) node_count: u16,
+    /// Where a partition's leader listens, as metadata of this life said last.
+    pub(crate) leaders: BTreeMap<(String, i32), SocketAddr>,
+    pub(crate) metadata_told: u64,
     /// What a client saw that no broker may show.
     pub(crate) problems: Vec<String>,
     /// Nothing goes wrong any more: whoever waits too long found something.
@@ -84,6 +89,9 @@ impl Scene {
             random,
             address,
             partitions: Vec::new(),
+            node_count: 1,
+            leaders: BTreeMap::new(),
+            metadata_told: 0,
             problems: Vec::new(),
             is_calm: false,
             is_disk_good: true,
@@ -111,6 +119,31 @@ impl Scene {
             next_op: 0,
             next_number: 1,
         }
+    }
+
+    /// A broker of so many nodes starts.
+    pub(crate) fn begin_nodes(&mut self, count: usize) {
+        self.node_count = count as u16;
+        self.leaders.clear();
+    }
+
+    /// Ids of the nodes and where they listen.
+    pub(crate) fn nodes(&self) -> Vec<(i32, SocketAddr)> {
+        let place = |nth: u16| SocketAddr::new(self.address.ip(), self.address.port() + nth);
+        let nodes = (0..self.node_count).map(|nth| (i32::from(nth), place(nth)));
+        nodes.collect()
+    }
+
+    /// Where any node listens.
+    pub(crate) fn some_node(&mut self) -> SocketAddr {
+        let nth = self.random.below(u64::from(self.node_count)) as usize;
+        self.nodes()[nth].1
+    }
+
+    /// Where to ask for a partition.
+    pub(crate) fn leader(&self, partition: &Partition) -> SocketAddr {
+        let key = (partition.topic.clone(), partition.index);
+        self.leaders.get(&key).copied().unwrap_or(self.address)
     }
 
     pub(crate) fn add_topic(&mut self, topic: &str, partitions: i32, class: LogClass) {

@@ -346,7 +346,8 @@ impl Actor for SessionReader {
         }
         if !self.link.is_up() {
             self.forget_link(scene);
-            if scene.topics_known_ns.is_none() || !self.link.connect(&scene.world, scene.address) {
+            let node = scene.some_node();
+            if scene.topics_known_ns.is_none() || !self.link.connect(&scene.world, node) {
                 self.retry_ns = now_ns + BACKOFF_NS;
                 self.wake_ns = self.retry_ns;
                 return;

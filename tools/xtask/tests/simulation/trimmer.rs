@@ -110,7 +110,8 @@ impl Actor for Trimmer {
             return;
         }
         if self.asked.is_none() && now_ns >= self.next_ns {
-            if self.link.is_up() || self.link.connect(&scene.world, scene.address) {
+            let leader = scene.leader(&self.partition);
+            if self.link.is_up() || self.link.connect(&scene.world, leader) {
                 self.ask(scene);
             } else {
                 self.next_ns = now_ns + BACKOFF_NS;
