@@ -77,6 +77,7 @@ counts! {
         sessions_left_out: "partitions without news left out",
         trims: "deletions of records",
         topics_deleted: "topics deleted",
+        awaited_deletions: "long polls that a deletion ended",
         probes: "requests for topics that were gone",
         offset_commits: "committed offsets",
         offsets_fetched: "committed offsets gone on from",

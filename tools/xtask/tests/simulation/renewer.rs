@@ -18,6 +18,7 @@ use xtask::history::{LogClass, What};
 
 const DELETE_VERSION: i16 = 5;
 const FETCH_BYTES: i32 = 50_000;
+const AWAIT_MS: i32 = 2_000;
 /// A connection that broke may have requests on their way for this long, which are for a topic by
 /// its name and could meet the next one.
 const LINGER_NS: u64 = 25_000_000_000;
@@ -41,6 +42,8 @@ enum Asked {
     Write(u64),
     Read(i64),
     Delete,
+    /// A long poll that the deletion meets.
+    Await(i64),
     Probe,
 }
 
@@ -100,6 +103,12 @@ impl Renewer {
                 if scene.random.chance(1, 2) {
                     self.write(scene);
                 }
+                let end = scene.known_end(self.partition.log);
+                if scene.random.chance(1, 2) {
+                    let wants = (FETCH_BYTES, AWAIT_MS);
+                    fetching::ask(&mut self.link, &self.partition, end, wants);
+                    self.note(scene, Asked::Await(end));
+                }
                 let request = DeleteTopicsRequest {
                     topic_names: [self.topic.name.as_str()].into(),
                     timeout_ms: 10_000,
@@ -153,6 +162,7 @@ impl Renewer {
             Asked::Write(op) => self.take_written(scene, op, frame),
             Asked::Read(position) => self.take_read(scene, position, sent_ns, frame),
             Asked::Delete => self.take_deleted(scene, frame),
+            Asked::Await(position) => self.take_awaited(scene, position, frame),
             Asked::Probe => self.take_probed(scene, frame),
         }
     }
@@ -252,6 +262,34 @@ impl Renewer {
         self.is_repeated = false;
         scene.topics_deleted += 1;
         self.stage = Stage::Gone(1 + scene.random.below(4) as u32);
+    }
+
+    /// The long poll ends with the topic, in time, or with what was appended last.
+    fn take_awaited(&self, scene: &mut Scene, position: i64, frame: &[u8]) {
+        let decoded = decode_response::<FetchResponse<'_>>(frame, fetching::VERSION);
+        let topic = decoded
+            .ok()
+            .and_then(|(_, answer)| answer.responses.first());
+        let part = topic.and_then(|topic| topic.partitions.first());
+        let code = part
+            .as_ref()
+            .and_then(|part| ErrorCode::from_code(part.error_code));
+        let records = part.and_then(|part| part.records).unwrap_or_default();
+        let read = payload::read(records, position, false);
+        match (code, read) {
+            (Some(ErrorCode::None), Ok(fetched)) => {
+                let is_made = fetched.records.iter().all(|run| run.number.is_some());
+                if !is_made {
+                    scene.problem(self.id, "Fetch while a topic is deleted: made by nobody");
+                }
+            }
+            (Some(ErrorCode::UnknownTopicOrPartition), _) => scene.awaited_deletions += 1,
+            (Some(code), _) if scene.may_answer(code) => {}
+            other => scene.problem(
+                self.id,
+                format!("Fetch while a topic is deleted: {other:?}"),
+            ),
+        }
     }
 
     fn take_probed(&mut self, scene: &mut Scene, frame: &[u8]) {

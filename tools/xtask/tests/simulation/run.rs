@@ -123,6 +123,7 @@ impl Run {
         self.coverage.work.sessions_stale = self.scene.sessions_stale;
         self.coverage.work.sessions_left_out = self.scene.sessions_left_out;
         self.coverage.work.metadata_told = self.scene.metadata_told;
+        self.coverage.work.awaited_deletions = self.scene.awaited_deletions;
         self.coverage.work.trims = self.scene.trims_done;
         self.coverage.work.topics_deleted = self.scene.topics_deleted;
         self.coverage.work.probes = self.scene.probes_done;

@@ -68,6 +68,8 @@ pub(crate) struct Scene {
     /// Topics that were deleted, and requests for one that found it gone.
     pub(crate) topics_deleted: u64,
     pub(crate) probes_done: u64,
+    /// Long polls that a deletion ended.
+    pub(crate) awaited_deletions: u64,
     /// Committed offsets that were acknowledged, and that were answered.
     pub(crate) commits_done: u64,
     pub(crate) offsets_fetched: u64,
@@ -111,6 +113,7 @@ impl Scene {
             trims_done: 0,
             topics_deleted: 0,
             probes_done: 0,
+            awaited_deletions: 0,
             commits_done: 0,
             offsets_fetched: 0,
             members_left: 0,
