@@ -43,6 +43,8 @@ pub struct ProduceRequest {
 #[derive(Clone, Copy, Debug)]
 struct PartitionResult {
     index: i32,
+    /// Whose append is waited for on this shard.
+    handle: Option<PartitionHandle>,
     error: ErrorCode,
     base_offset: i64,
     log_append_time: i64,
@@ -54,6 +56,7 @@ struct PartitionResult {
 pub struct Hop {
     from: ShardId,
     ticket: Ticket,
+    handle: PartitionHandle,
     produced: Produced,
 }
 
@@ -203,6 +206,7 @@ impl BrokerShard {
         };
         request.partitions.push(PartitionResult {
             index,
+            handle: None,
             error: ErrorCode::None,
             base_offset: -1,
             log_append_time: -1,
@@ -413,6 +417,7 @@ impl BrokerShard {
             result.log_append_time = appended.append_time_ms.unwrap_or(-1);
             if !appended.is_acked && request.acks != 0 {
                 request.waiting += 1;
+                result.handle = Some(handle);
             }
         }
     }
@@ -435,9 +440,22 @@ impl BrokerShard {
         let result = if is_acked {
             None
         } else {
-            Some(Err(ErrorCode::KafkaStorageError))
+            let request = self.produces.get_mut(key);
+            let handle = request.and_then(|request| request.partitions[item].handle);
+            Some(Err(self.failed_append(handle)))
         };
         self.produce_result_arrived(key, item, result);
+    }
+
+    /// Why an append that was accepted is never acknowledged: its partition was deleted meanwhile,
+    /// or its shard has failed.
+    fn failed_append(&self, handle: Option<PartitionHandle>) -> ErrorCode {
+        match handle {
+            Some(handle) if self.engine.offsets(handle).is_none() => {
+                ErrorCode::UnknownTopicOrPartition
+            }
+            _ => ErrorCode::KafkaStorageError,
+        }
     }
 
     /// `None`: the result that is there stands.
@@ -520,6 +538,7 @@ impl BrokerShard {
         let waiting = Hop {
             from,
             ticket: hop.ticket,
+            handle: hop.handle,
             produced: Produced {
                 base_offset: -1,
                 log_start: -1,
@@ -567,7 +586,7 @@ impl BrokerShard {
             let result = if is_acked {
                 Ok(hop.produced)
             } else {
-                Err(ErrorCode::KafkaStorageError)
+                Err(self.failed_append(Some(hop.handle)))
             };
             self.hop_answer(hop.from, hop.ticket, result);
         }

@@ -1,6 +1,6 @@
 //! Topics: created, found, described, changed, deleted.
 
-use crate::harness::{Client, TestBroker, decode, plain};
+use crate::harness::{Client, TestBroker, decode, plain, produce_request};
 use millrace_server::protocol::messages::create_partitions_request::{
     CreatePartitionsAssignment, CreatePartitionsTopic,
 };
@@ -15,7 +15,7 @@ use millrace_server::protocol::messages::{
     CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
     DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest,
     DescribeConfigsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
-    MetadataRequest, MetadataResponse,
+    MetadataRequest, MetadataResponse, ProduceResponse,
 };
 use millrace_server::protocol::{ErrorCode, Uuid};
 
@@ -275,6 +275,43 @@ fn topics_are_deleted_by_name_and_by_id() {
     let bytes = client.call(3, &asked);
     let response: DeleteTopicsResponse<'_> = decode(&bytes, 3);
     assert_eq!(response.responses.first().unwrap().error_code, 0);
+}
+
+#[test]
+fn an_append_that_its_topics_deletion_overtakes_finds_an_unknown_topic() {
+    const BATCHES: usize = 8;
+    let broker = TestBroker::new(2);
+    let mut client = broker.client();
+    let mut admin = broker.client();
+    let unknown = ErrorCode::UnknownTopicOrPartition.code();
+    let long = plain(&["x".repeat(900_000).as_str()]);
+    let mut overtaken = 0;
+    for round in 0..8 {
+        // The deletion does not wait for the space that so much needs in a new file.
+        let name = format!("t{round}");
+        broker.create(&name, 1);
+        let asked = DeleteTopicsRequest {
+            topic_names: [name.as_str()].into(),
+            timeout_ms: 1000,
+            ..DeleteTopicsRequest::default()
+        };
+        for _ in 0..BATCHES {
+            client.send(9, &produce_request(-1, &name, 0, Some(&long)));
+        }
+        admin.send(3, &asked);
+        for _ in 0..BATCHES {
+            let answer = client.receive().expect("an answer to Produce");
+            let answer: ProduceResponse<'_> = decode(&answer, 9);
+            let topic = answer.responses.first().unwrap();
+            let error = topic.partition_responses.first().unwrap().error_code;
+            assert!(error == 0 || error == unknown, "round {round}: {error}");
+            overtaken += u32::from(error == unknown);
+        }
+        let answer = admin.receive().expect("an answer to DeleteTopics");
+        let answer: DeleteTopicsResponse<'_> = decode(&answer, 3);
+        assert_eq!(answer.responses.first().unwrap().error_code, 0);
+    }
+    assert!(overtaken > 0, "no append met the deletion of its topic");
 }
 
 /// Asks for partitions; returns the error code.

@@ -207,8 +207,8 @@ impl Renewer {
             (Some(ErrorCode::UnknownTopicOrPartition), Stage::Writing(_)) => {
                 scene.problem(self.id, "Produce: a topic that was acknowledged is unknown");
             }
-            // The deletion overtook it. Clients look for the topic again after either of these.
-            (Some(ErrorCode::KafkaStorageError), Stage::Deleting) => {}
+            // The deletion overtook it.
+            (Some(ErrorCode::UnknownTopicOrPartition), Stage::Deleting) => {}
             (Some(code), Stage::Deleting) if scene.may_answer(code) => {}
             (code, _) => self.later(scene, "Produce", code),
         }
