@@ -4,7 +4,8 @@
 //! A record that was acknowledged, or shown to a reader, before a poll went over its offset must be
 //! in the answer, unless another of its key lies behind it or may lie there: one that was sent by
 //! then and whose place nobody knows counts. So nothing is held against a broker that could be
-//! right. What one poll went over in vain never comes back.
+//! right. What one poll went over in vain never comes back, nor does what a tombstone deleted that is
+//! gone by then.
 
 use super::logs::LogStory;
 use super::{Key, Kind, Poll, Stays};
@@ -40,9 +41,13 @@ struct Known {
     gone: Option<(u64, usize)>,
 }
 
+/// Tombstones that are gone, by key: where they lay, when the poll that lacked them ended, its line.
+type Deleted = BTreeMap<u64, Vec<(i64, u64, usize)>>;
+
 pub(super) fn check(story: &mut LogStory<'_>, stays: Stays) {
     let keys = by_key(story);
     let mut known = known(story);
+    let mut deleted = Deleted::new();
     let mut polls = story.polls.clone();
     polls.sort_by_key(|(event, _)| event.at_ns);
     for (event, poll) in polls {
@@ -54,8 +59,22 @@ pub(super) fn check(story: &mut LogStory<'_>, stays: Stays) {
                     Kind::Reappeared,
                     format!("line {}: where line {line} has none, there is", event.line),
                 )),
+                (true, _) => {
+                    let place = (offset, record.key.key);
+                    let by = deleted_by(place, (poll.began_ns, event.at_ns), &deleted, &keys);
+                    by.map(|line| {
+                        let tombstone =
+                            format!("the tombstone behind it is gone since line {line}");
+                        let text = format!("line {}: {tombstone}, and there is", event.line);
+                        (Kind::Reappeared, text)
+                    })
+                }
                 (false, _) if record.settled_ns < poll.began_ns => {
                     record.gone.get_or_insert((event.at_ns, event.line));
+                    if record.key.is_tombstone {
+                        let gone = (offset, event.at_ns, event.line);
+                        deleted.entry(record.key.key).or_default().push(gone);
+                    }
                     let reason = must_stay(record, offset, event.at_ns, stays, &keys);
                     reason.map(|reason| {
                         let text = format!("line {}: {reason}, and gone is", event.line);
@@ -75,6 +94,21 @@ pub(super) fn check(story: &mut LogStory<'_>, stays: Stays) {
         }
     }
     check_unplaced(story, stays, &keys);
+}
+
+/// The line that lacked a tombstone behind `offset`, if a poll that began later still has that
+/// record and nothing of its key can follow the tombstone: a deleted record is back.
+fn deleted_by(
+    (offset, key): (i64, u64),
+    (began_ns, ended_ns): (u64, u64),
+    deleted: &Deleted,
+    keys: &BTreeMap<u64, SameKey>,
+) -> Option<usize> {
+    let (gone, same) = (deleted.get(&key)?, keys.get(&key)?);
+    let by = gone.iter().find(|(at, gone_ns, _)| {
+        *at > offset && *gone_ns < began_ns && !same.may_follow(*at, ended_ns)
+    });
+    by.map(|(_, _, line)| *line)
 }
 
 /// Why a record may not be gone at `at_ns`, if it may not.

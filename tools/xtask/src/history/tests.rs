@@ -190,6 +190,31 @@ fn what_was_compacted_away_does_not_come_back() {
 }
 
 #[test]
+fn what_a_tombstone_deleted_does_not_come_back() {
+    let sent = "10 1 keys kept/0 100 1,1!,2\n10 1 send 1 kept/0 7/0/0 100+3\n\
+                11 1 acked 1 0\n";
+    let gone = format!("{sent}45 2 poll kept/0 44 0 3 0 3 0:100+1 2:102+1\n");
+    let later = "55 3 poll kept/0 50 0 3 0 3 0:100+1 2:102+1";
+    assert_eq!(
+        kinds(&format!("{gone}{later}")),
+        [Kind::Reappeared],
+        "the older record outlives its tombstone"
+    );
+    // Read while both went.
+    assert_eq!(kinds(&gone), []);
+    assert_eq!(
+        kinds(&format!("{gone}{}", later.replace("0:100+1 ", ""))),
+        []
+    );
+    // Another record of the key lies behind, or may: its tombstone went for that one.
+    let next = "21 1 keys kept/0 200 1\n21 1 send 2 kept/0 7/0/3 200+1\n";
+    assert_eq!(
+        kinds(&format!("{sent}{next}{}{later}", &gone[sent.len()..])),
+        []
+    );
+}
+
+#[test]
 fn a_record_of_unknown_offset_is_in_a_compacted_log_or_was_followed() {
     let unplaced = format!(
         "{THREE_KEYS}50 1 keys kept/0 300 9\n50 1 send 3 kept/0 7/0/3 300+1\n55 1 acked 3 ?\n"
