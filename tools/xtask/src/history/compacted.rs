@@ -4,8 +4,8 @@
 //! A record that was acknowledged, or shown to a reader, before a poll went over its offset must be
 //! in the answer, unless another of its key lies behind it or may lie there: one that was sent by
 //! then and whose place nobody knows counts. So nothing is held against a broker that could be
-//! right. What one poll went over in vain never comes back, nor does what a tombstone deleted that is
-//! gone by then.
+//! right. What one poll went over in vain never comes back, nor does what was deleted by a
+//! tombstone that is gone by then.
 
 use super::logs::LogStory;
 use super::{Key, Kind, Poll, Stays};
@@ -41,7 +41,8 @@ struct Known {
     gone: Option<(u64, usize)>,
 }
 
-/// Tombstones that are gone, by key: where they lay, when the poll that lacked them ended, its line.
+/// Tombstones that are gone, by key: where they lay, when the poll that lacked them ended, and its
+/// line.
 type Deleted = BTreeMap<u64, Vec<(i64, u64, usize)>>;
 
 pub(super) fn check(story: &mut LogStory<'_>, stays: Stays) {
