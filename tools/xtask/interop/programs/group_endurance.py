@@ -94,21 +94,28 @@ def confluent_member(over, address, topic, group, strategy):
             wanted = [TopicPartition(topic, p, o) for p, o in offsets.items()]
             done = consumer.commit(offsets=wanted, asynchronous=False)
         except KafkaException as error:
-            # Whoever has the partitions next reads these records again.
+            # Tried again with what is read next, for a cooperative member keeps its partitions; if
+            # they go, whoever has them next reads these records again.
             print(error, file=sys.stderr)
+            for partition, offset in offsets.items():
+                pending.setdefault(partition, offset)
             return
         say("committed", listed({it.partition: it.offset for it in done if not it.error}))
+
+    def forget(taken):
+        for it in taken:
+            pending.pop(it.partition, None)
 
     def assigned(_, given):
         say("assigned", ",".join(str(it.partition) for it in given))
 
     def revoked(_, taken):
         commit([it.partition for it in taken])
+        forget(taken)
         say("revoked", ",".join(str(it.partition) for it in taken))
 
     def lost(_, taken):
-        for it in taken:
-            pending.pop(it.partition, None)
+        forget(taken)
         say("revoked", ",".join(str(it.partition) for it in taken))
 
     consumer.subscribe([topic], on_assign=assigned, on_revoke=revoked, on_lost=lost)
